@@ -1,0 +1,1 @@
+"""bizday's engine: governed processes on SpiffWorkflow, without any web framework."""

@@ -1,0 +1,738 @@
+"""Verbs that move the token.
+
+Each finds what it acts on, asks `access`, checks the form, lets the engine run until all wait, and
+makes the rows outside equal to what now waits: tasks, jobs, subscriptions, called instances and
+incidents. That comparison (`_reconcile`) is the only place where they change, so an interruption, a
+cancellation and a crash need no code of their own. All of it lands in the caller's `Work` or not at
+all. `complete` is the verb to read first: the others are its siblings.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from engine import access, bpmn, dmn, feel, forms, jobs, messages, people, repository, store, tasks
+from engine.errors import Conflict, Invalid, NotFound, Problem
+from engine.schema import counter, document, incident, instance, job
+from engine.services import BpmnError
+
+#: variables that every case starts with and that no called process hands back
+GIVEN = ("case", "starter")
+CALL_DEPTH = 20
+SECRET = ("confidential", "secret")
+
+
+class World:
+    """What an instance asks of the outside while it advances: the moment, decisions, working time."""
+
+    def __init__(self, work, definition_id: str):
+        self._work = work
+        self._definition_id = definition_id
+        self.now: datetime = work.now
+        self.zone = work.calendar.zone
+
+    def decide(self, decision_id: str, binding: str, variables: dict[str, Any]) -> dmn.Answer:
+        return repository.decide(self._work, self._definition_id, decision_id, binding, variables)
+
+    def working_time(self, start: datetime, duration: timedelta) -> datetime:
+        return self._work.calendar.add(start, duration).at
+
+
+class Stuck(Conflict):
+    """A step was rolled back; what is to be kept all the same is kept by `afterwards(platform)`."""
+
+    def __init__(self, message: str, afterwards, **params):
+        super().__init__(message, **params)
+        self.afterwards = afterwards
+
+
+# --- the life of a case -----------------------------------------------------------------------
+def start(work, process_key: str, answers: dict[str, Any] | None = None, *, business_key=None, title=None,
+          draft_id: str | None = None):  # fmt: skip
+    """Start a case by its form. Returns the instance's row.
+
+    Raises NotAllowed for who may not start it, Invalid with the fields that are wrong, and Invalid with
+    the conditions that are not met (clause 3.1.1).
+    """
+    row = repository.latest(work, process_key)
+    access.require(work, "start", "process", process_key)
+    form, _ = repository.start_form(work, row["id"])
+    values = forms.check(form, answers or {}, context={}, work=work) if form else dict(answers or {})
+    _conditions(work, process_key, values)
+    loaded = _begin(work, row, values, business_key=business_key, title=title)
+    if draft_id:
+        _take_over_documents(work, loaded, draft_id)
+        tasks.drop_draft(work, draft_id)
+    settle(work, loaded)
+    return loaded.row
+
+
+def start_by(work, definition_row, element_id: str, variables: dict[str, Any]):
+    """Start an instance at a message, signal or timer start event. Returns the instance's row."""
+    loaded = _begin(work, definition_row, variables, element_id=element_id)
+    settle(work, loaded)
+    return loaded.row
+
+
+def complete(work, task_id: str, answers: dict[str, Any]) -> dict[str, Any]:
+    """Complete a user task: the reference verb.
+
+    Returns {"task": row, "instance": row, "next": id of the task to open next, or None}. Raises NotFound,
+    NotAllowed, Conflict when somebody was faster, and Invalid with the fields that are wrong.
+    """
+    row = tasks.find(work, task_id)
+    tasks.refuse_unless_allowed(work, "complete", row)
+    loaded = load(work, row["instance_id"])
+    form = forms.load(work, row["form_digest"]) if row["form_digest"] else None
+    seen = loaded.execution.visible(row["token"])
+    values = forms.check(form, answers, context=seen, work=work) if form else {}
+    outcome = values.get(form.decision) if form else None
+    tasks.close(work, row, values, outcome)
+    loaded.kinds.pop(row["token"], None)
+    work.record(
+        "task.completed", reason=values.get("reason"), data=_said(form, values, outcome), **tasks.place(row)
+    )
+    loaded.execution.complete(row["token"], _by_whom(work, values, outcome))
+    settle(work, loaded)
+    return {"task": row, "instance": loaded.row, "next": tasks.next_for(work, row["root_id"])}
+
+
+def send_back(work, task_id: str, element_id: str, reason: str):
+    """Return a case to an earlier human step (退回): what followed it is undone or compensated."""
+    row = tasks.find(work, task_id)
+    tasks.refuse_unless_allowed(work, "return", row)
+    tasks.need_reason(reason)
+    if element_id not in {one["element_id"] for one in tasks.returnable(work, row)}:
+        raise Conflict("Task '%(task)s' cannot be returned to that step.", task=row["name"])
+    loaded = load(work, row["instance_id"])
+    tasks.close(work, row, {}, "return")
+    loaded.kinds.pop(row["token"], None)
+    work.record("task.returned", reason=reason, data={"to": element_id}, **tasks.place(row))
+    loaded.execution.send_back(element_id)
+    settle(work, loaded)
+    return loaded.row
+
+
+def withdraw(work, instance_id: str, reason: str):
+    """The starter takes her case back (撤回) while nothing irreversible has happened."""
+    loaded = _live(work, instance_id)
+    access.require(work, "withdraw", "instance", loaded.row)
+    if loaded.row["parent_id"]:
+        raise Conflict("Only the whole case can be withdrawn.")
+    if loaded.row["irreversible"]:
+        raise Conflict("The case can no longer be withdrawn: something was done that cannot be undone.")
+    return _stop(work, loaded, "case.withdrawn", reason, "withdrawn")
+
+
+def cancel(work, instance_id: str, reason: str):
+    """End a case before its time."""
+    loaded = _live(work, instance_id)
+    access.require(work, "cancel", "instance", loaded.row)
+    return _stop(work, loaded, "case.cancelled", reason, "cancelled")
+
+
+def suspend(work, instance_id: str, reason: str) -> None:
+    """Let a case and all that it called rest: nobody can act on it and no job of it runs."""
+    _rest(work, instance_id, reason, "active", "suspended", "open", "held")
+
+
+def resume(work, instance_id: str, reason: str) -> None:
+    """Go on with a suspended case; timers that came due meanwhile fire once."""
+    _rest(work, instance_id, reason, "suspended", "active", "held", "open")
+
+
+def move(work, instance_id: str, token: int, element_id: str, reason: str):
+    """Put a token before another element, by hand and with a reason."""
+    loaded = _repairable(work, instance_id, reason)
+    loaded.execution.move(token, element_id)
+    _say(work, loaded, "token.moved", reason, token=token, data={"to": element_id})
+    settle(work, loaded)
+    return loaded.row
+
+
+def set_variables(work, instance_id: str, scope_id: int, values: dict[str, Any], reason: str) -> None:
+    """Correct variables by hand, keeping what they were."""
+    loaded = _repairable(work, instance_id, reason)
+    before = loaded.execution.variables(scope_id)
+    loaded.execution.set_variables(scope_id, values)
+    old = {name: before.get(name) for name in values}
+    _say(work, loaded, "variables.corrected", reason, data={"scope": scope_id, "old": old, "new": values})
+    settle(work, loaded)
+
+
+def resolve(work, incident_id: str, action: str, reason: str, variables: dict[str, Any] | None = None) -> None:
+    """Settle an incident: "retry" what failed, or "skip" it as if it were done with `variables`."""
+    row = work.one(select(incident).where(incident.c.id == incident_id))
+    if row is None:
+        raise NotFound("There is no such incident.")
+    access.require(work, "resolve", "incident", row)
+    if row["state"] != "open":
+        raise Conflict("The incident is already resolved.")
+    if action not in ("retry", "skip"):
+        raise Invalid("An incident can be retried or skipped, not '%(action)s'.", action=action)
+    loaded = _repairable(work, row["instance_id"], reason)
+    work.execute(
+        update(incident)
+        .where(incident.c.id == incident_id)
+        .values(state="resolved", resolved_at=work.now, resolved_by=work.actor.id, reason=reason)
+    )
+    _say(work, loaded, "incident.resolved", reason, token=row["token"], data={"action": action, "incident": row["id"]})
+    _mend(work, loaded, row, action, variables or {})
+    settle(work, loaded)
+
+
+# --- what the worker and the outside bring ----------------------------------------------------
+def fire(work, claimed: jobs.Job) -> None:
+    """A timer is due. One that no longer waits is dropped quietly."""
+    jobs.done(work, claimed)
+    loaded = _if_live(work, claimed.instance_id)
+    if loaded is not None and loaded.execution.fire(claimed.token):
+        settle(work, loaded)
+
+
+def finish_service(work, claimed: jobs.Job, result: dict[str, Any] | None) -> None:
+    """A service has answered: its result goes into the case, which moves on."""
+    jobs.done(work, claimed)
+    loaded = _if_live(work, claimed.instance_id)
+    if loaded is not None and claimed.token in loaded.execution.waits:
+        loaded.execution.complete(claimed.token, result or {})
+        settle(work, loaded)
+
+
+def fail_service(work, claimed: jobs.Job, error: BpmnError) -> None:
+    """A service reports a business error, which the model may catch."""
+    jobs.done(work, claimed)
+    loaded = _if_live(work, claimed.instance_id)
+    if loaded is not None and claimed.token in loaded.execution.waits:
+        loaded.execution.throw_error(claimed.token, error.code, str(error), error.variables)
+        settle(work, loaded)
+
+
+def raise_incident(work, instance_id: str, kind: str, sentence: str, *, token=None, element_id=None, job_id=None):
+    """Write down that something of a case needs a person. Returns the incident's id."""
+    root_id = work.execute(select(instance.c.root_id).where(instance.c.id == instance_id)).scalar()
+    new = {
+        "id": work.new_id(), "instance_id": instance_id, "root_id": root_id, "token": token,
+        "element_id": element_id, "job_id": job_id, "kind": kind, "message": sentence, "state": "open",
+        "created_at": work.now,
+    }  # fmt: skip
+    work.execute(insert(incident), new)
+    work.record(
+        "incident.raised", instance_id=instance_id, root_id=root_id, element_id=element_id, token=token,
+        data={"incident": new["id"], "kind": kind, "sentence": sentence},
+    )  # fmt: skip
+    return new["id"]
+
+
+def act_on_time(work, claimed: jobs.Job) -> None:
+    """A task's time limit has come: remind, escalate, reassign, or decide by policy (clause 3.2.2)."""
+    jobs.done(work, claimed)
+    if tasks.on_time(work, claimed.task_id, claimed.payload["act"]) != "decide":
+        return
+    row = tasks.find(work, claimed.task_id)
+    sla = work.policies.sla_of(row["process_key"], row["element_id"])
+    complete(work, claimed.task_id, dict(sla.decide))
+
+
+def publish(work, name: str, correlation_key: str | None = None, variables: dict[str, Any] | None = None, *,
+            ttl: timedelta | None = None, message_id: str | None = None) -> dict[str, Any]:  # fmt: skip
+    """Send a message: to whoever waits for it now, once per process, or to who will within `ttl`.
+
+    Returns {"message": id or None for a repeat, "correlated": [instance ids]}.
+    """
+    variables = variables or {}
+    kept = messages.keep(work, name, correlation_key, variables, ttl, message_id)
+    if kept is None:
+        return {"message": None, "correlated": []}
+    reached = _deliver_to_waiting(work, name, correlation_key, variables)
+    for one in messages.starters(work, "message", name):
+        row = start_by(work, repository.get(work, one["definition_id"]), one["element_id"], variables)
+        reached.append(row["id"])
+    if reached:
+        messages.used(work, kept)
+    return {"message": kept, "correlated": reached}
+
+
+def broadcast(work, name: str, variables: dict[str, Any] | None = None, *, thrown_by: str | None = None) -> list[str]:
+    """Throw a signal to everyone who waits for it. Returns the ids of the instances that it reached."""
+    reached = []
+    for one in messages.listeners(work, name, except_instance=thrown_by):
+        if one["definition_id"]:
+            row = start_by(work, repository.get(work, one["definition_id"]), one["element_id"], variables or {})
+            reached.append(row["id"])
+        elif deliver(work, one, variables or {}):
+            reached.append(one["instance_id"])
+    return reached
+
+
+def deliver(work, subscription, variables: dict[str, Any]) -> bool:
+    """Hand a message or signal to the token that waits for it; False when it no longer does."""
+    loaded = _if_live(work, subscription["instance_id"])
+    if loaded is None or not loaded.execution.fire(subscription["token"], variables):
+        return False
+    settle(work, loaded)
+    return True
+
+
+def correlate_kept(work, claimed: jobs.Job) -> None:
+    """A new subscription found a message that was kept for it."""
+    jobs.done(work, claimed)
+    wanted = messages.waiting_for(work, claimed.instance_id, claimed.token)
+    kept = messages.kept_for(work, wanted) if wanted else None
+    if kept is not None and messages.used(work, kept["id"]):
+        deliver(work, wanted, kept["variables"])
+
+
+# --- the step ---------------------------------------------------------------------------------
+def load(work, instance_id: str) -> store.Loaded:
+    """The instance in the hands of this Work. Raises NotFound."""
+    return store.load(work, instance_id, _world_of)
+
+
+def settle(work, loaded: store.Loaded) -> None:
+    """Let the engine run until all wait, here and in every instance that this moves, and write what changed."""
+    queue = deque([loaded])
+    touched: dict[str, store.Loaded] = {}
+    while queue:
+        one = queue.popleft()
+        touched[one.id] = one
+        _advance(work, one)
+        changes = one.execution.take()
+        store.save(work, one, changes)
+        _log(work, one, changes)
+        _reconcile(work, one, changes, queue)
+        if one.execution.completed and one.row["state"] == "active":
+            _end(work, one, queue)
+    for one in touched.values():
+        store.keep(work, one)
+
+
+def _world_of(work, row) -> tuple[bpmn.Process, World]:
+    return repository.process(work, row["definition_id"]), World(work, row["definition_id"])
+
+
+def _advance(work, one: store.Loaded) -> None:
+    try:
+        one.execution.advance()
+    except bpmn.LimitExceeded as limit:
+        store.forget(work)
+        raise _stuck(one.id, limit) from limit
+
+
+def _stuck(instance_id: str, limit: bpmn.LimitExceeded) -> Stuck:
+    def afterwards(platform) -> None:
+        with platform.work(people.SYSTEM) as work:
+            if work.one(select(instance.c.id).where(instance.c.id == instance_id)):
+                raise_incident(work, instance_id, "limit", limit.sentence, element_id=limit.element_id)
+
+    return Stuck(
+        "Nothing was changed: at '%(element)s' the case ran into a limit (%(why)s).",
+        afterwards, element=limit.element_id, why=limit.sentence,
+    )  # fmt: skip
+
+
+def _log(work, one: store.Loaded, changes: bpmn.Changes) -> None:
+    policy = work.policies.processes.get(one.row["process_key"])
+    final = policy.irreversible_after if policy else ()
+    for step in changes.trail:
+        work.record(
+            step.type, instance_id=one.id, root_id=one.row["root_id"], element_id=step.element_id,
+            token=step.token, data=step.data,
+        )  # fmt: skip
+        if step.element_id in final and step.type == "element.completed":
+            _no_way_back(work, one)
+
+
+def _no_way_back(work, one: store.Loaded) -> None:
+    store.change(work, one, irreversible=True)
+    if one.row["parent_id"]:
+        work.execute(update(instance).where(instance.c.id == one.row["root_id"]).values(irreversible=True))
+
+
+def _reconcile(work, one: store.Loaded, changes: bpmn.Changes, queue: deque) -> None:
+    """Make the rows outside equal to what now waits on the tokens that this step touched."""
+    gone: dict[str, list[int]] = {}
+    for token, _ in changes.closed:
+        kind = one.kinds.pop(token, None)
+        if kind:
+            gone.setdefault(kind, []).append(token)
+    for kind, tokens in gone.items():
+        _CLOSE[kind](work, one, tokens, queue)
+    came: dict[str, list[bpmn.Wait]] = {}
+    for wait in changes.opened:
+        came.setdefault(wait.kind, []).append(wait)
+    for kind, waits in came.items():
+        _OPEN[kind](work, one, waits, queue)
+        one.kinds.update((wait.token, kind) for wait in waits)
+    for thrown in changes.thrown:
+        _THROW[thrown.kind](work, one, thrown, queue)
+
+
+def _open_tasks(work, one, waits, queue) -> None:
+    process = repository.process(work, one.row["definition_id"])
+    tasks.open_all(work, one.row, process, waits, lambda key: repository.form_digest(work, None, key))
+
+
+def _open_services(work, one, waits, queue) -> None:
+    jobs.schedule_all(work, [_service_job(work, one, wait) for wait in waits])
+
+
+def _service_job(work, one, wait) -> dict[str, Any]:
+    payload = {"type": wait.service_type, "variables": wait.variables, "headers": dict(wait.headers or {})}
+    return jobs.row(
+        work, "service", work.now, instance_id=one.id, token=wait.token, element_id=wait.element_id,
+        payload=payload, max_attempts=(wait.retries or 3) + 1,
+    )  # fmt: skip
+
+
+def _open_timers(work, one, waits, queue) -> None:
+    new = []
+    for wait in waits:
+        armed = one.kinds.get(wait.token) == "timer"
+        if not armed or not jobs.postpone(work, one.id, wait.token, "timer", wait.due):
+            new.append(
+                jobs.row(work, "timer", wait.due, instance_id=one.id, token=wait.token, element_id=wait.element_id)
+            )
+    jobs.schedule_all(work, new)
+
+
+def _open_subscriptions(work, one, waits, queue) -> None:
+    messages.subscribe(
+        work,
+        [
+            {
+                "kind": wait.kind, "instance_id": one.id, "token": wait.token, "element_id": wait.element_id,
+                "name": wait.message_name if wait.kind == "message" else wait.signal_name,
+                "correlation_key": wait.correlation_key if wait.kind == "message" else None,
+            }
+            for wait in waits
+        ],
+    )  # fmt: skip
+
+
+def _open_calls(work, one, waits, queue) -> None:
+    for wait in waits:
+        if one.row["depth"] >= CALL_DEPTH:
+            one.execution.fail(wait.token, "This call goes deeper than the platform allows.")
+            queue.append(one)
+            continue
+        try:
+            called = repository.called(work, one.row["definition_id"], wait.process_key, wait.binding, wait.version_tag)
+        except NotFound as missing:
+            one.execution.fail(wait.token, str(missing))
+            queue.append(one)
+            continue
+        queue.append(_begin(work, called, dict(wait.variables), caller=one, token=wait.token))
+
+
+def _open_incidents(work, one, waits, queue) -> None:
+    for wait in waits:
+        if wait.incident_kind == "error" and _hand_up(work, one, wait, queue):
+            continue
+        raise_incident(work, one.id, wait.incident_kind, wait.sentence, token=wait.token, element_id=wait.element_id)
+
+
+def _hand_up(work, one, wait, queue) -> bool:
+    """An error that a called process does not catch is thrown at the call activity, if that one catches it."""
+    if not one.row["parent_id"]:
+        return False
+    caller = load(work, one.row["parent_id"])
+    caught = caller.execution.throw_error(
+        one.row["parent_token"], wait.error_code, wait.sentence, wait.error_variables, or_incident=False
+    )
+    if caught:
+        queue.append(caller)
+    return caught
+
+
+def _nothing(work, one, waits, queue) -> None:
+    """A condition waits inside the engine; nothing outside has to know."""
+
+
+_OPEN = {
+    "user": _open_tasks, "manual": _open_tasks, "adhoc": _open_tasks, "service": _open_services,
+    "timer": _open_timers, "message": _open_subscriptions, "signal": _open_subscriptions, "call": _open_calls,
+    "incident": _open_incidents, "condition": _nothing,
+}  # fmt: skip
+
+
+def _close_tasks(work, one, tokens, queue) -> None:
+    tasks.cancel_all(work, one.id, tokens)
+
+
+def _close_jobs(work, one, tokens, queue) -> None:
+    jobs.cancel(work, one.id, tokens)
+
+
+def _close_subscriptions(work, one, tokens, queue) -> None:
+    messages.unsubscribe(work, one.id, tokens)
+
+
+def _close_calls(work, one, tokens, queue) -> None:
+    """Instances that were called on tokens that are gone end too."""
+    left = work.execute(
+        select(instance.c.id)
+        .where(instance.c.parent_id == one.id, instance.c.parent_token.in_(tokens))
+        .where(instance.c.state.in_(("active", "suspended")))
+    ).scalars()
+    for child_id in list(left):
+        child = load(work, child_id)
+        if child.row["state"] in ("active", "suspended"):
+            child.execution.cancel()
+            _say(work, child, "case.cancelled", work.reason, data={"because": "its caller moved on"})
+            _ended(work, child, "cancelled", None)
+            queue.append(child)
+
+
+def _close_incidents(work, one, tokens, queue) -> None:
+    work.execute(
+        update(incident)
+        .where(incident.c.instance_id == one.id, incident.c.token.in_(tokens), incident.c.state == "open")
+        .values(state="resolved", resolved_at=work.now, resolved_by=work.actor.id)
+    )
+
+
+_CLOSE = {
+    "user": _close_tasks, "manual": _close_tasks, "adhoc": _close_tasks, "service": _close_jobs,
+    "timer": _close_jobs, "message": _close_subscriptions, "signal": _close_subscriptions, "call": _close_calls,
+    "incident": _close_incidents, "condition": _nothing,
+}  # fmt: skip
+
+
+def _throw_message(work, one, thrown, queue) -> None:
+    payload = {
+        "name": thrown.name, "correlation_key": thrown.correlation_key, "variables": thrown.variables,
+        "message_id": thrown.message_id or f"{one.id}:{thrown.token}", "ttl": thrown.ttl,
+    }  # fmt: skip
+    jobs.schedule(work, "publish", work.now, element_id=thrown.element_id, payload=payload)
+
+
+def _throw_signal(work, one, thrown, queue) -> None:
+    payload = {"name": thrown.name, "variables": thrown.variables, "thrown_by": one.id}
+    jobs.schedule(work, "broadcast", work.now, element_id=thrown.element_id, payload=payload)
+
+
+def _throw_escalation(work, one, thrown, queue) -> None:
+    if one.row["parent_id"]:
+        caller = load(work, one.row["parent_id"])
+        caller.execution.escalate(one.row["parent_token"], thrown.name, thrown.variables)
+        queue.append(caller)
+
+
+_THROW = {"message": _throw_message, "signal": _throw_signal, "escalation": _throw_escalation}
+
+
+def _end(work, one: store.Loaded, queue: deque) -> None:
+    variables = one.execution.variables()
+    outcome = variables.get("outcome")
+    _ended(work, one, "completed", outcome if isinstance(outcome, str) else None)
+    _say(work, one, "case.completed", None, data={"ends": list(one.execution.ended_by), "outcome": one.row["outcome"]})
+    if one.row["parent_id"]:
+        caller = load(work, one.row["parent_id"])
+        token = one.row["parent_token"]
+        if token in caller.execution.waits:
+            wait = caller.execution.waits[token]
+            kept = {k: v for k, v in variables.items() if k not in GIVEN} if wait.propagate_all_child_variables else {}
+            caller.execution.complete(token, kept)
+            queue.append(caller)
+
+
+def _ended(work, one: store.Loaded, state: str, outcome: str | None) -> None:
+    store.change(work, one, state=state, ended_at=work.now, outcome=outcome[:40] if outcome else None)
+
+
+# --- helpers ----------------------------------------------------------------------------------
+def _conditions(work, process_key: str, values: dict[str, Any]) -> None:
+    """Ask the decision that says whether this business may be started; each hit names a condition that is not met."""
+    policy = work.policies.processes.get(process_key)
+    if policy is None or not policy.start_decision:
+        return
+    asked = {**values, "starter": starter(work)}
+    found = repository.decide(work, None, policy.start_decision, "latest", asked).json or []
+    unmet = found if isinstance(found, list) else [found]
+    if unmet:
+        problems = [Problem(str(c.get("condition", "")), "start.condition", str(c.get("sentence", ""))) for c in unmet]
+        raise Invalid("The case cannot be started: %(first)s", problems, first=str(problems[0]))
+
+
+def starter(work) -> dict[str, Any] | None:
+    """What a model knows of the person who starts a case; None when the platform itself does."""
+    if work.actor.kind == "system":
+        return None
+    person = people.get(work, work.actor.for_id or work.actor.id)
+    return {
+        "id": person["id"], "name": person["name"], "login": person["login"], "kind": person["kind"],
+        "department": person["department_key"], "manager": people.manager_of(work, person["id"]),
+        "head": people.head_of(work, person["department_key"]) if person["department_key"] else None,
+        "groups": sorted(work.actor.groups),
+    }  # fmt: skip
+
+
+def _begin(work, definition_row, variables: dict[str, Any], *, business_key=None, title=None, element_id=None,
+           caller: store.Loaded | None = None, token: int | None = None) -> store.Loaded:  # fmt: skip
+    new_id = work.new_id()
+    process, world = _world_of(work, {"definition_id": definition_row["id"]})
+    number = f"{caller.row['number']}/{token}" if caller else _number(work, definition_row["key"])
+    row = _row(work, definition_row, new_id, number, business_key, caller, token)
+    given = {"case": {"id": row["root_id"], "number": number.split("/")[0]}}
+    given["starter"] = variables.get("starter") if caller else starter(work)
+    row["title"] = title or _title(work, definition_row, {**variables, **given})
+    execution = bpmn.start(process, world, {**variables, **given}, element_id=element_id)
+    loaded = store.create(work, row, execution)
+    _say(work, loaded, "case.started", None, data={
+        "process": definition_row["key"], "version": definition_row["version"], "number": number,
+        "variables": _unclassified(work, definition_row["id"], variables), "caller": caller.id if caller else None,
+    })  # fmt: skip
+    return loaded
+
+
+def _row(work, definition_row, new_id, number, business_key, caller, token) -> dict[str, Any]:
+    by_system = work.actor.kind == "system"
+    by = caller.row["started_by"] if caller else None if by_system else work.actor.for_id or work.actor.id
+    department = caller.row["starter_department"] if caller else work.actor.department_key
+    return {
+        "id": new_id, "number": number, "title": "", "process_key": definition_row["key"],
+        "definition_id": definition_row["id"], "root_id": caller.row["root_id"] if caller else new_id,
+        "parent_id": caller.id if caller else None, "parent_token": token,
+        "depth": caller.row["depth"] + 1 if caller else 0, "state": "active", "outcome": None,
+        "business_key": business_key, "started_by": by, "starter_department": department,
+        "started_at": work.now, "ended_at": None, "due_at": None, "irreversible": False,
+    }  # fmt: skip
+
+
+def _number(work, process_key: str) -> str:
+    """A number that people can say: the process's prefix, the local day, and a count within it."""
+    policy = work.policies.processes.get(process_key)
+    day = work.now.astimezone(work.calendar.zone).strftime("%Y%m%d")
+    key = f"{policy.number_prefix if policy and policy.number_prefix else 'C'}{day}"
+    bumped = work.execute(
+        update(counter).where(counter.c.key == key).values(value=counter.c.value + 1).returning(counter.c.value)
+    ).scalar()
+    if bumped is None:
+        work.execute(insert(counter), {"key": key, "value": 1})
+        bumped = 1
+    return f"{key}-{bumped:04d}"
+
+
+def _title(work, definition_row, variables: dict[str, Any]) -> str:
+    policy = work.policies.processes.get(definition_row["key"])
+    if policy and policy.title:
+        said = feel.compile(policy.title).evaluate(variables, now=work.now)
+        if isinstance(said, str) and said.strip():
+            return said.strip()[:200]
+    return definition_row["name"]
+
+
+def _unclassified(work, definition_id: str, variables: dict[str, Any]) -> dict[str, Any]:
+    form, _ = repository.start_form(work, definition_id)
+    kept = {name: value for name, value in variables.items() if name not in GIVEN}
+    return _said(form, kept, None)["answers"] if form else kept
+
+
+def _said(form, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
+    """What the log keeps of an answer: everything but classified fields, of which it keeps that they were given."""
+    hidden = {field.name for field in form.fields if field.classification in SECRET} if form else set()
+    answers = {name: "•••" if name in hidden else value for name, value in values.items()}
+    return {"answers": answers, "outcome": outcome, "opinion": values.get("opinion")}
+
+
+def _by_whom(work, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
+    """The answer with who gave it, so that models can tell one voter from another."""
+    return values | {"completedBy": work.actor.for_id or work.actor.id} if outcome is not None else values
+
+
+def _take_over_documents(work, loaded: store.Loaded, draft_id: str) -> None:
+    work.execute(
+        update(document)
+        .where(document.c.draft_id == draft_id, document.c.by_id == work.actor.id)
+        .values(instance_id=loaded.id, root_id=loaded.row["root_id"], draft_id=None)
+    )
+
+
+def _live(work, instance_id: str) -> store.Loaded:
+    loaded = load(work, instance_id)
+    if not access.may(work, "see", loaded.row, "instance"):
+        raise NotFound("There is no such case.")
+    if loaded.row["state"] not in ("active", "suspended"):
+        raise Conflict("Case %(number)s has already ended.", number=loaded.row["number"])
+    return loaded
+
+
+def _if_live(work, instance_id: str | None) -> store.Loaded | None:
+    """The instance if it is active; None when it has ended or is gone, for what comes late."""
+    try:
+        loaded = load(work, instance_id)
+    except NotFound:
+        return None
+    return loaded if loaded.row["state"] == "active" else None
+
+
+def _repairable(work, instance_id: str, reason: str) -> store.Loaded:
+    tasks.need_reason(reason)
+    loaded = _live(work, instance_id)
+    access.require(work, "repair", "instance", loaded.row)
+    return loaded
+
+
+def _stop(work, loaded: store.Loaded, event_type: str, reason: str, outcome: str):
+    tasks.need_reason(reason)
+    loaded.execution.cancel()
+    _say(work, loaded, event_type, reason)
+    _ended(work, loaded, "cancelled", outcome)
+    settle(work, loaded)
+    return loaded.row
+
+
+def _rest(work, instance_id, reason, was, becomes, job_was, job_becomes) -> None:
+    loaded = _live(work, instance_id)
+    verb = "suspend" if becomes == "suspended" else "resume"
+    access.require(work, verb, "instance", loaded.row)
+    tasks.need_reason(reason)
+    if loaded.row["state"] != was:
+        raise Conflict("Case %(number)s is already %(state)s.", number=loaded.row["number"], state=becomes)
+    root = loaded.row["root_id"]
+    for child_id in work.execute(
+        select(instance.c.id).where(instance.c.root_id == root, instance.c.state == was)
+    ).scalars():
+        child = load(work, child_id)
+        store.change(work, child, state=becomes)
+        _say(work, child, f"case.{becomes if becomes == 'suspended' else 'resumed'}", reason)
+        work.execute(
+            update(job).where(job.c.instance_id == child_id, job.c.state == job_was).values(state=job_becomes)
+        )
+    work.after_commit(lambda: work.platform.wake(work.now))
+
+
+def _mend(work, loaded: store.Loaded, row, action: str, variables: dict[str, Any]) -> None:
+    token = row["token"]
+    if row["job_id"] and action == "retry":
+        jobs.retry(work, row["job_id"])
+    elif token is None or token not in loaded.execution.waits:
+        return
+    elif action == "skip" and row["job_id"]:
+        loaded.execution.complete(token, variables)
+    elif action == "skip":
+        loaded.execution.skip(token, variables)
+    else:
+        loaded.execution.retry(token)
+
+
+def _say(work, loaded: store.Loaded, event_type: str, reason: str | None, *, token=None, data=None) -> None:
+    work.record(
+        event_type, instance_id=loaded.id, root_id=loaded.row["root_id"], reason=reason, token=token, data=data
+    )
+
+
+def _deliver_to_waiting(work, name: str, correlation_key: str | None, variables: dict[str, Any]) -> list[str]:
+    reached: list[str] = []
+    met: set[str] = set()
+    for one in messages.receivers(work, name, correlation_key):
+        key = load(work, one["instance_id"]).row["process_key"]
+        if key not in met and deliver(work, one, variables):
+            met.add(key)
+            reached.append(one["instance_id"])
+    return reached

@@ -1,0 +1,113 @@
+/* Draws and corrects a draft in the dialect that the platform runs (BPMN with zeebe elements). What is drawn is checked
+ * by the server shortly after each change: the same lint as at deployment, painted on the elements. Nothing is
+ * deployed from here; the form around the canvas does that. */
+import Modeler from "bpmn-js/lib/Modeler";
+import { BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, ZeebePropertiesProviderModule } from "bpmn-js-properties-panel";
+import SimulationModule from "bpmn-js-token-simulation";
+import ZeebeBehaviors from "camunda-bpmn-js-behaviors/lib/camunda-cloud";
+import MinimapModule from "diagram-js-minimap";
+import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
+import "./modeler.css";
+import { make } from "./dialogs.js";
+import { postJson } from "./net.js";
+import { painter } from "./paint.js";
+import { say } from "./words.js";
+
+const EMPTY = `<?xml version="1.0" encoding="UTF-8"?>
+<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI"
+  xmlns:dc="http://www.omg.org/spec/DD/20100524/DC" id="Definitions_1" targetNamespace="http://bpmn.io/schema/bpmn">
+  <bpmn:process id="new_process" name="New process" isExecutable="true"><bpmn:startEvent id="Start" /></bpmn:process>
+  <bpmndi:BPMNDiagram id="Diagram_1"><bpmndi:BPMNPlane id="Plane_1" bpmnElement="new_process">
+    <bpmndi:BPMNShape id="Start_di" bpmnElement="Start"><dc:Bounds x="180" y="160" width="36" height="36" /></bpmndi:BPMNShape>
+  </bpmndi:BPMNPlane></bpmndi:BPMNDiagram>
+</bpmn:definitions>`;
+
+function create(form) {
+  return new Modeler({
+    container: form.querySelector("[data-modeler-canvas]"),
+    propertiesPanel: { parent: form.querySelector("[data-modeler-properties]") },
+    additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, ZeebePropertiesProviderModule,
+      ZeebeBehaviors, MinimapModule, SimulationModule],
+    moddleExtensions: { zeebe },
+    exporter: { name: "bizday", version: "1" },
+  });
+}
+
+async function xmlOf(form) {
+  if (form.dataset.xml) return document.getElementById(form.dataset.xml).textContent.trim() || EMPTY;
+  if (!form.dataset.xmlUrl) return EMPTY;
+  const answer = await fetch(form.dataset.xmlUrl, { credentials: "same-origin" });
+  return answer.ok ? answer.text() : EMPTY;
+}
+
+function save(name, text, type) {
+  const link = make("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function listProblems(form, modeler, problems) {
+  const place = form.querySelector("[data-modeler-problems]");
+  if (!place) return;
+  const rows = problems.map((problem) => {
+    const button = make("button", { type: "button", className: "btn btn-link p-0" }, problem.sentence);
+    button.addEventListener("click", () => select(modeler, problem.where));
+    return make("li", { className: `bd-problem-${problem.severity}` }, button, problem.mend ? ` ${problem.mend}` : "");
+  });
+  place.replaceChildren(...(rows.length ? rows : [make("li", {}, say("sound"))]));
+}
+
+function select(modeler, id) {
+  const element = modeler.get("elementRegistry").get(id);
+  if (!element) return;
+  modeler.get("selection").select(element);
+  modeler.get("canvas").scrollToElement(element, 80);
+}
+
+async function lint(form, modeler, hand) {
+  const { xml } = await modeler.saveXML({ format: true });
+  const { problems } = await postJson(form.dataset.lintUrl, { xml, name: form.dataset.name ?? "draft.bpmn" });
+  hand.paint({ problems });
+  listProblems(form, modeler, problems);
+}
+
+function buttons(form, modeler) {
+  const on = (name, kind, act) => form.querySelector(`[data-modeler-${name}]`)?.addEventListener(kind, act);
+  const file = (ending) => (form.dataset.name ?? "draft.bpmn").replace(/\.bpmn$/, ending);
+  on("open", "change", async (event) => modeler.importXML(await event.target.files[0].text()));
+  on("download", "click", async () => save(file(".bpmn"), (await modeler.saveXML({ format: true })).xml, "application/xml"));
+  on("svg", "click", async () => save(file(".svg"), (await modeler.saveSVG()).svg, "image/svg+xml"));
+  on("simulate", "click", () => modeler.get("toggleMode").toggleMode());
+}
+
+/* The model goes with the form as text; serialising is asynchronous, so the submit waits for it. */
+function submitWithXml(form, modeler) {
+  let ready = false;
+  form.addEventListener("submit", async (event) => {
+    if (ready) return;
+    event.preventDefault();
+    form.querySelector("[data-modeler-xml]").value = (await modeler.saveXML({ format: true })).xml;
+    ready = true;
+    form.requestSubmit(event.submitter ?? undefined);
+    ready = false;
+  });
+}
+
+async function mount(form) {
+  const modeler = create(form);
+  await modeler.importXML(await xmlOf(form));
+  modeler.get("canvas").zoom("fit-viewport", "auto");
+  const hand = painter(modeler);
+  buttons(form, modeler);
+  submitWithXml(form, modeler);
+  let timer;
+  const later = () => { clearTimeout(timer); timer = setTimeout(() => lint(form, modeler, hand).catch(console.error), 800); };
+  if (form.dataset.lintUrl) { modeler.on("commandStack.changed", later); modeler.on("import.done", later); later(); }
+  form.bdModeler = modeler;
+  form.dataset.ready = "1";
+}
+
+for (const form of document.querySelectorAll("[data-modeler]")) mount(form).catch((error) => {
+  console.error(error);
+  form.dataset.ready = "failed";
+});

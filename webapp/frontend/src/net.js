@@ -1,0 +1,53 @@
+/* Talking to the server: the CSRF token goes with every write, nothing leaves our own origin. */
+export function csrf() {
+  return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+}
+
+export async function getJson(url) {
+  const answer = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}
+
+export async function postJson(url, value) {
+  const answer = await fetch(url, {
+    method: "POST", credentials: "same-origin", body: JSON.stringify(value),
+    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrf() },
+  });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.status === 204 ? null : answer.json();
+}
+
+export function postForm(form, url, options = {}) {
+  return fetch(url, {
+    method: "POST", credentials: "same-origin", body: withoutFiles(form), ...options,
+    headers: { Accept: "application/json", "X-CSRFToken": csrf() },
+  });
+}
+
+function withoutFiles(form) {
+  const data = new FormData(form);
+  for (const [name, value] of [...data]) if (value instanceof File) data.delete(name);
+  return new URLSearchParams(data);
+}
+
+/* Polls with If-None-Match while the page is seen; `take(response)` gets each new answer. */
+export function poll(url, seconds, take) {
+  let etag = null;
+  let stopped = false;
+  async function beat() {
+    if (document.hidden) return;
+    const headers = { "X-Live": "1", ...(etag ? { "If-None-Match": etag } : {}) };
+    const answer = await fetch(typeof url === "function" ? url() : url, { headers, credentials: "same-origin" });
+    if (answer.status === 401 || answer.status === 403 || answer.redirected) stopped = true;
+    else if (answer.ok && answer.status !== 304) {
+      etag = answer.headers.get("ETag");
+      await take(answer);
+    }
+  }
+  async function loop() {
+    try { await beat(); } catch { /* no connection now: the next beat tries again */ }
+    if (!stopped && seconds > 0) setTimeout(loop, seconds * 1000);
+  }
+  return loop();
+}
