@@ -112,7 +112,7 @@ def send_back(work, task_id: str, element_id: str, reason: str):
     tasks.close(work, row, {}, "return")
     loaded.kinds.pop(row["token"], None)
     work.record("task.returned", reason=reason, data={"to": element_id}, **tasks.place(row))
-    loaded.execution.send_back(element_id)
+    loaded.execution.send_back(row["token"], element_id)
     settle(work, loaded)
     return loaded.row
 
