@@ -38,7 +38,7 @@ setup: install ## once: what tests need besides (Chromium, CJK font, PostgreSQL;
 	@sh .ci/setup
 
 .PHONY: test
-test: install ## run every test
+test: install setup ## set everything up and run every test (TESTS=… for some)
 	$(BIN)/python -m webapp.extract --compile
 	$(BIN)/python -m pytest $(TESTS)
 
@@ -59,6 +59,7 @@ fuzz: install ## N=… random models and moves against the engine's promises
 
 .PHONY: translations
 translations: install ## extract sentences, merge them into the catalogues, compile
+	$(BIN)/python -m webapp.extract
 
 .PHONY: screenshots
 screenshots: install ## make the README's two pictures

@@ -11,7 +11,6 @@ same time whatever the cause, and after five failures the account rests for a qu
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import and_, delete, exists, func, insert, literal, null, or_, select, union_all, update
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, literal, not_, null, or_, select, union_all, update
 
 from engine.errors import Conflict, Invalid, NotAllowed, NotFound
 from engine.policies import CLASSES
@@ -121,8 +120,17 @@ def resolve(work, text: str | None) -> str | None:
     """The id of the person that `text` names by id or login; None when there is nobody."""
     if not text:
         return None
-    named = or_(person.c.id == text, person.c.login == _login(text))
-    return work.execute(select(person.c.id).where(named).order_by(person.c.id != text).limit(1)).scalar()
+    if text in (work.actor.id, work.actor.for_id):
+        return text
+    return work.execute(_RESOLVE, {"text": text, "login": _login(text)}).scalar()
+
+
+_RESOLVE = (
+    select(person.c.id)
+    .where(or_(person.c.id == bindparam("text"), person.c.login == bindparam("login")))
+    .order_by(person.c.id != bindparam("text"))
+    .limit(1)
+)
 
 
 def find(work, text: str = "", limit: int = 50) -> list:
@@ -132,6 +140,38 @@ def find(work, text: str = "", limit: int = 50) -> list:
         columns = (person.c.name, person.c.login, person.c.email)
         statement = statement.where(or_(*(c.icontains(text.strip(), autoescape=True) for c in columns)))
     return work.all(statement.order_by(person.c.name, person.c.id).limit(limit))
+
+
+def search(work, text: str = "", *, state: str = "active", department_key: str | None = None,
+           group_key: str | None = None, page: int = 1, size: int = 50) -> tuple[list, int]:  # fmt: skip
+    """One page of accounts by name, ended ones too, and how many fit; `state` is "active", "ended" or "".
+
+    Raises NotAllowed for who may not query people.
+    """
+    _need(work, "people:query")
+    where = []
+    if text.strip():
+        columns = (person.c.name, person.c.login, person.c.email)
+        where.append(or_(*(c.icontains(text.strip(), autoescape=True) for c in columns)))
+    if state:
+        where.append(_is_live(work) if state == "active" else not_(_is_live(work)))
+    if department_key:
+        where.append(person.c.department_key == department_key)
+    if group_key:
+        held = select(membership.c.person_id).where(membership.c.group_key == group_key, _valid(membership, work.now))
+        where.append(person.c.id.in_(held))
+    rows = work.all(
+        select(*_SHOWN, department.c.name.label("department_name"))
+        .outerjoin(department, department.c.key == person.c.department_key)
+        .where(*where).order_by(person.c.name, person.c.id).limit(size).offset((page - 1) * size)
+    )  # fmt: skip
+    return rows, work.execute(select(func.count()).select_from(person).where(*where)).scalar()
+
+
+def names(work, person_ids: Iterable[str]) -> dict[str, str]:
+    """id -> name of people, also of those who have left; ids that mean nobody are left out."""
+    rows = work.execute(select(person.c.id, person.c.name).where(person.c.id.in_(sorted(person_ids))))
+    return {row.id: row.name for row in rows}
 
 
 def members(work, group_key: str) -> list:
@@ -400,6 +440,23 @@ def rights(work, person_id: str) -> dict[str, list]:
     }
 
 
+def held(work) -> dict[str, list]:
+    """Every membership and single permission that is valid now, with the names of their holders.
+
+    Raises NotAllowed for who may not query people.
+    """
+    _need(work, "people:query")
+
+    def of(table, *order) -> list:
+        held_by = select(table, person.c.name, person.c.login).join(person, person.c.id == table.c.person_id)
+        return work.all(held_by.where(_valid(table, work.now), _is_live(work)).order_by(*order, person.c.name))
+
+    return {
+        "memberships": of(membership, membership.c.group_key),
+        "permissions": of(permission, permission.c.resource, permission.c.verb),
+    }
+
+
 # --- standing in for somebody -------------------------------------------------------------------
 def substitute(work, person_id: str, substitute_id: str, starts_at: datetime, ends_at: datetime,
                process_key: str | None = None) -> str:  # fmt: skip
@@ -447,6 +504,19 @@ def substitutions(work, person_id: str) -> list:
         .join(absent, absent.c.id == substitution.c.person_id)
         .join(other, other.c.id == substitution.c.substitute_id)
         .where(or_(substitution.c.person_id == person_id, substitution.c.substitute_id == person_id))
+        .where(substitution.c.ends_at > work.now)
+        .order_by(substitution.c.starts_at, substitution.c.id)
+    )
+
+
+def all_substitutions(work) -> list:
+    """Everybody's substitutions that are not over. Raises NotAllowed for who may not query people."""
+    _need(work, "people:query")
+    absent, other = person.alias("absent"), person.alias("other")
+    return work.all(
+        select(substitution, absent.c.name.label("person_name"), other.c.name.label("substitute_name"))
+        .join(absent, absent.c.id == substitution.c.person_id)
+        .join(other, other.c.id == substitution.c.substitute_id)
         .where(substitution.c.ends_at > work.now)
         .order_by(substitution.c.starts_at, substitution.c.id)
     )
@@ -561,6 +631,31 @@ def end_session(work, session_id: str) -> None:
     if row is None or not (row["person_id"] == work.actor.id or work.actor.may("people:modify")):
         raise NotFound("There is no such session.")
     _close(work, row, "session.ended")
+
+
+def end_sessions(work, person_id: str) -> int:
+    """End every session of a person; returns how many there were. For who may change people."""
+    _need(work, "people:modify")
+    _someone(work, person_id)
+    found = _live_sessions(work, person_id)
+    for row in found:
+        _close(work, row, "session.ended")
+    return len(found)
+
+
+def locked_until(work, person_id: str) -> datetime | None:
+    """Until when an account rests after too many failures; None when it does not. For who may change people."""
+    _need(work, "people:modify")
+    until = work.execute(select(person.c.locked_until).where(person.c.id == person_id)).scalar()
+    return until if until is not None and until > work.now else None
+
+
+def unlock(work, person_id: str) -> None:
+    """Let a person try again before her account has rested to the end. For who may change people."""
+    if locked_until(work, person_id) is None:
+        raise Conflict("The account is not locked.")
+    work.execute(update(person).where(person.c.id == person_id).values(failed_sign_ins=0, locked_until=None))
+    work.record("person.unlocked", data={"person": person_id})
 
 
 def sessions(work, person_id: str) -> list:

@@ -88,8 +88,7 @@ def complete(work, task_id: str, answers: dict[str, Any]) -> dict[str, Any]:
     tasks.refuse_unless_allowed(work, "complete", row)
     loaded = load(work, row["instance_id"])
     form = forms.load(work, row["form_digest"]) if row["form_digest"] else None
-    seen = loaded.execution.visible(row["token"])
-    values = forms.check(form, answers, context=seen, work=work) if form else {}
+    values = _values(work, loaded, row, form, answers)
     outcome = values.get(form.decision) if form else None
     tasks.close(work, row, values, outcome)
     loaded.kinds.pop(row["token"], None)
@@ -162,6 +161,34 @@ def set_variables(work, instance_id: str, scope_id: int, values: dict[str, Any],
     old = {name: before.get(name) for name in values}
     _say(work, loaded, "variables.corrected", reason, data={"scope": scope_id, "old": old, "new": values})
     settle(work, loaded)
+
+
+def misfits(work, instance_id: str, definition_id: str, mapping: dict[str, str] | None = None) -> list[Problem]:
+    """What of a case has no place in another version of its process; empty when `migrate` would do it."""
+    loaded = load(work, instance_id)
+    access.require(work, "repair", "instance", loaded.row)
+    old, new = _versions(work, loaded, definition_id)
+    return bpmn.migration.check(loaded.execution.state(), old, new, mapping or {})
+
+
+def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: dict[str, str] | None = None):
+    """Move a running case to another version of its process; tasks keep their drafts, timers their moments.
+
+    Raises Invalid with everything that cannot be mapped; nothing is changed then.
+    """
+    loaded = _repairable(work, instance_id, reason)
+    old, new = _versions(work, loaded, definition_id)
+    mapping = mapping or {}
+    before = loaded.row["definition_id"]
+    loaded.execution = bpmn.migration.migrate(
+        loaded.execution.state(), old, new, World(work, definition_id), mapping
+    )
+    store.change(work, loaded, definition_id=definition_id)
+    names = {key: mapping.get(key, key) for key in old.elements}
+    tasks.rename(work, instance_id, definition_id, {key: new.elements[to] for key, to in names.items() if to in new.elements})
+    _say(work, loaded, "case.migrated", reason, data={"old": before, "new": definition_id, "mapping": mapping})
+    settle(work, loaded)
+    return loaded.row
 
 
 def resolve(work, incident_id: str, action: str, reason: str, variables: dict[str, Any] | None = None) -> None:
@@ -309,6 +336,13 @@ def settle(work, loaded: store.Loaded) -> None:
             _end(work, one, queue)
     for one in touched.values():
         store.keep(work, one)
+
+
+def _versions(work, loaded: store.Loaded, definition_id: str) -> tuple[bpmn.Process, bpmn.Process]:
+    wanted = repository.get(work, definition_id)
+    if wanted["key"] != loaded.row["process_key"]:
+        raise Conflict("A case can only be moved to another version of its own process.")
+    return repository.process(work, loaded.row["definition_id"]), repository.process(work, definition_id)
 
 
 def _world_of(work, row) -> tuple[bpmn.Process, World]:
@@ -625,6 +659,19 @@ def _title(work, definition_row, variables: dict[str, Any]) -> str:
         if isinstance(said, str) and said.strip():
             return said.strip()[:200]
     return definition_row["name"]
+
+
+def _values(work, loaded: store.Loaded, row, form, answers: dict[str, Any]) -> dict[str, Any]:
+    """The answers as the form allows them; of an ad-hoc choice what is to be begun next, or that all is done."""
+    values = forms.check(form, answers, context=loaded.execution.visible(row["token"]), work=work) if form else {}
+    wait = loaded.execution.waits.get(row["token"])
+    if wait is not None and wait.kind == "adhoc":
+        known = {element_id for element_id, _ in tasks.choices(work, row)}
+        picked = [one for one in answers.get("activities") or [] if one in known]
+        if not picked and answers.get("done") is not True:
+            raise Invalid("Choose what is to be done next, or say that all is done.")
+        values |= {"done": True} if answers.get("done") is True else {"activities": picked}
+    return values
 
 
 def _unclassified(work, definition_id: str, variables: dict[str, Any]) -> dict[str, Any]:

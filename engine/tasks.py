@@ -180,10 +180,15 @@ def opinions(work, root_id: str) -> list:
 
 def next_for(work, instance_root: str | None = None) -> str | None:
     """The task to open next: mine, most urgent first, the same case before others."""
-    same = (task.c.root_id != instance_root) if instance_root else task.c.id.is_(None)
-    return work.execute(
-        select(task.c.id).where(_mine(work)).order_by(same, *SORTS["due"]).limit(1)
-    ).scalar()
+    return work.execute(_NEXT, {"me": _me(work), "root": instance_root or ""}).scalar()
+
+
+_NEXT = (
+    select(task.c.id)
+    .where(task.c.assignee_id == bindparam("me"), or_(task.c.state == "open", task.c.state == "claimed"))
+    .order_by(task.c.root_id != bindparam("root"), *SORTS["due"])
+    .limit(1)
+)
 
 
 # --- verbs ------------------------------------------------------------------------------------
@@ -343,11 +348,14 @@ def open_all(work, row, process, waits: list, form_of) -> list[str]:
         if one["remind_at"] or one["due_at"]:
             due.append(_limit_job(work, one, "remind" if one["remind_at"] else "escalate"))
         work.record("task.created", data=_created(one, wait), **place(one))
-    work.execute(insert(task), new)
+    work.execute(_INSERT, new)
     if asked:
-        work.execute(insert(candidate), asked)
+        work.execute(_INSERT_CANDIDATE, asked)
     jobs.schedule_all(work, due)
     return [one["id"] for one in new]
+
+
+_INSERT, _INSERT_CANDIDATE = insert(task), insert(candidate)
 
 
 def close(work, row, answers: dict[str, Any], outcome: str | None) -> None:
@@ -369,6 +377,23 @@ _CANCEL = (
     .where(task.c.instance_id == bindparam("of"), task.c.token == bindparam("on"), task.c.state.in_(LIVE))
     .values(state="cancelled", closed_at=bindparam("moment"))
 )
+
+
+def rename(work, instance_id: str, definition_id: str, elements: dict[str, Any]) -> None:
+    """Open tasks of a case that was moved to another version stand at that version's elements."""
+    for row in work.all(select(task).where(task.c.instance_id == instance_id, task.c.state.in_(LIVE))):
+        element = elements.get(row["element_id"])
+        if element is not None:
+            values = {"element_id": element.id, "name": element.name or element.id, "definition_id": definition_id}
+            work.execute(update(task).where(task.c.id == row["id"]).values(**values))
+
+
+def choices(work, row) -> list[tuple[str, str]]:
+    """What may be begun at an ad-hoc task: (element id, name); empty at any other task."""
+    element = work.platform.element(work, row["definition_id"], row["element_id"])
+    if element is None or element.kind != "adHocSubProcess":
+        return []
+    return [(one.id, one.name or one.id) for one in element.starts]
 
 
 def on_time(work, task_id: str, act: str) -> str | None:
@@ -439,13 +464,12 @@ def require(work, verb: str, row) -> None:
 
 
 def _move(work, row, **values) -> None:
-    moved = work.execute(
-        update(task)
-        .where(task.c.id == row["id"], task.c.version == row["version"])
-        .values(version=row["version"] + 1, **values)
-    )
+    moved = work.execute(_MOVE, {"of": row["id"], "was": row["version"], "version": row["version"] + 1, **values})
     if moved.rowcount != 1:
         raise Conflict("Task '%(task)s' has just been changed by somebody else; load it again.", task=row["name"])
+
+
+_MOVE = update(task).where(task.c.id == bindparam("of"), task.c.version == bindparam("was"))
 
 
 def _me(work) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.bpmn import migration
 from engine.bpmn.execution import Execution
 from engine.bpmn.limits import LIMITS, ElementError, LimitExceeded, Limits
 from engine.bpmn.model import Element, Flow, Formula, Model, Process, Start
@@ -22,7 +23,7 @@ from engine.errors import NotFound
 __all__ = [
     "LIMITS", "NODES", "Changes", "Element", "ElementError", "Execution", "Flow", "Formula", "LimitExceeded",
     "Limits", "Model", "Process", "ScopeRow", "Start", "State", "Step", "Thrown", "TokenRow", "Wait",
-    "first_start", "load", "next_start", "parse", "start",
+    "first_start", "load", "migration", "next_start", "parse", "start",
 ]  # fmt: skip
 
 

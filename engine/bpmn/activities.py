@@ -243,6 +243,14 @@ class AdHocSubProcess(SubProcess):
 
     reviews = True
 
+    def work(self, run: Execution, token: Token) -> None:
+        scope = run.scopes[token.memo["scope"]]
+        run.say("element.activated", token)
+        run.listen(scope, self.element)
+        self.open(run, token, scope)
+        if not scope.tokens and token.id not in run.waits:
+            run.settle(scope)
+
     def open(self, run: Execution, token: Token, scope) -> None:
         if self.element.active_elements is not None:
             wanted = self.element.active_elements.json(run.view(token), run.world)

@@ -35,8 +35,8 @@ class Catch(Node):
 
     def enter(self, run: Execution, token: Token) -> bool | None:
         if "fired" in token.memo:
-            self.receive(run, token, token.memo.pop("fired"))
-            return True
+            run.attempt(token, "finish", token.memo.pop("fired"))
+            return None
         if not self.element.events:
             return True
         run.silence(token)
@@ -81,7 +81,9 @@ class Catch(Node):
         return run.world.working_time if self.element.properties.get("bizday:time") == "working" else None
 
     def open_arms(self, run: Execution, token: Token) -> None:
-        for number in range(len(self.element.events)):
+        for number, event in enumerate(self.element.events):
+            if event.kind not in CAUGHT:
+                continue
             arm = run.begin(self.element, token.scope, {"arm": number, "of": token.id}, listening=True)
             token.memo.setdefault("listeners", []).append(arm.id)
         if not token.memo.get("listens"):
@@ -108,8 +110,7 @@ class Catch(Node):
             run.attempt(main, "finish", variables)
 
     def finish(self, run: Execution, token: Token, values: dict[str, Any]) -> None:
-        if values:
-            self.receive(run, token, values)
+        self.receive(run, token, values)
         self.go_on(token)
 
     def has_all(self, run: Execution, main: Token, arm: Token, variables: dict[str, Any]) -> bool:

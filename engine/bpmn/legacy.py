@@ -16,6 +16,7 @@ from lxml import etree
 if TYPE_CHECKING:
     from engine.bpmn.model import Element, Loop
 
+BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 NAMESPACES = {
     "http://camunda.org/schema/1.0/bpmn": "camunda",
     "http://flowable.org/bpmn": "flowable",
@@ -84,7 +85,7 @@ _CODE = ("class", "delegateExpression", "expression")
 
 
 def translate(parser, element: Element, node) -> None:
-    """Attributes of older dialects, where ours says nothing."""
+    """Attributes and extension elements of older dialects, where ours says nothing."""
     found = {etree.QName(name).localname for name in node.attrib if etree.QName(name).namespace in NAMESPACES}
     for name in sorted(found & _FIELDS.keys()):
         field, is_formula = _FIELDS[name]
@@ -93,22 +94,142 @@ def translate(parser, element: Element, node) -> None:
             setattr(element, field, parser.formula(element.id, text) if is_formula else text)
     if element.kind == "callActivity" and element.called is None and node.get("calledElement"):
         element.called = parser.formula(element.id, node.get("calledElement"))
-    if found:
-        parser.problem(
-            element.id, "import.translated", "Attributes of another dialect were read: %(names)s.", "info",
-            names=", ".join(sorted(found)),
-        )  # fmt: skip
+    read = (found & _FIELDS.keys()) | _extensions(parser, element, node)
+    _say(parser, element, "import.translated", "Parts of another dialect were translated: %(names)s.", read)
+    idle = found - _FIELDS.keys() - set(_CODE)
+    _say(parser, element, "import.ignored", "Attributes of another dialect say nothing here: %(names)s.", idle)
     for name in sorted(found & set(_CODE)):
         if element.kind in ("serviceTask", "sendTask", "businessRuleTask") and element.service_type is None:
             parser.problem(
-                element.id, "import.code", "'%(name)s' calls code of another engine (%(attribute)s); name a service instead.",
+                element.id, "import.code",
+                "'%(name)s' calls code of another engine (%(attribute)s); name a service instead.",
                 "warning", name=element.name or element.id, attribute=name,
             )  # fmt: skip
 
 
+def _say(parser, element: Element, rule: str, sentence: str, names: set[str]) -> None:
+    if names:
+        parser.problem(element.id, rule, sentence, "info", names=", ".join(sorted(names)))
+
+
+# --- extension elements -----------------------------------------------------------------------------
+#: extension elements that run code or change what happens, and cannot be done here
+_REFUSED = frozenset({"executionListener", "taskListener", "connector"})
+
+
+def _extensions(parser, element: Element, node) -> set[str]:
+    """Translate what can be; say what cannot. Local names of what was translated."""
+    read = set()
+    for one in _elements(node.find(f"{BPMN}extensionElements")):
+        name = etree.QName(one).localname
+        if etree.QName(one).namespace not in NAMESPACES:
+            continue
+        if name in _ELEMENTS and _ELEMENTS[name](parser, element, one):
+            read.add(name)
+        else:
+            parser.problem(
+                element.id, "import.not-translated",
+                "'%(name)s' has a '%(kind)s' of another dialect, which is not translated.",
+                "error" if name in _REFUSED else "warning", name=element.name or element.id, kind=name,
+            )  # fmt: skip
+    return read
+
+
+def _elements(node) -> list:
+    return [one for one in (node if node is not None else ()) if isinstance(one.tag, str)]
+
+
+def _properties(parser, element: Element, node) -> bool:
+    given = {one.get("name"): one.get("value") or "" for one in _elements(node) if one.get("name")}
+    element.properties = given | element.properties
+    return True
+
+
+def _mapping(parser, element: Element, node) -> bool:
+    """`inputOutput`: each parameter a text, an expression, a list or a map; scripts are not translated."""
+    sides: dict[str, list] = {"inputParameter": [], "outputParameter": []}
+    for one in _elements(node):
+        side, text = sides.get(etree.QName(one).localname), _value(one)
+        if side is None or text is None or not one.get("name"):
+            return False
+        if (formula := parser.formula(element.id, text or "=null")) is not None:
+            side.append((one.get("name"), formula))
+    element.inputs = element.inputs or tuple(sides["inputParameter"])
+    element.outputs = element.outputs or tuple(sides["outputParameter"])
+    return True
+
+
+def _value(node) -> str | None:
+    """A parameter's value as ours; None for what runs code."""
+    inner = _elements(node)
+    kind = etree.QName(inner[0]).localname if inner else ""
+    if not kind:
+        return (node.text or "").strip()
+    if kind == "list" and not any(_elements(one) for one in inner[0]):
+        return "=[" + ", ".join(_feel(one.text) for one in _elements(inner[0])) + "]"
+    if kind == "map" and not any(_elements(one) for one in inner[0]):
+        entries = (f"{_quote(one.get('key') or '')}: {_feel(one.text)}" for one in _elements(inner[0]))
+        return "={" + ", ".join(entries) + "}"
+    return None
+
+
+def _feel(text: str | None) -> str:
+    said = expression((text or "").strip())
+    return said[1:] if said.startswith("=") else _quote(said)
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _handed_in(parser, element: Element, node) -> bool:
+    """`in` of a call activity: one variable, an expression, or all."""
+    if element.kind != "callActivity":
+        return False
+    said = _handed(parser, element, node)
+    element.propagate_all_parent = node.get("variables") == "all" or (_has_all(node) and element.propagate_all_parent)
+    element.inputs += (said,) if said else ()
+    return True
+
+
+def _handed_out(parser, element: Element, node) -> bool:
+    if element.kind != "callActivity":
+        return False
+    said = _handed(parser, element, node)
+    element.propagate_all_child = node.get("variables") == "all" or (_has_all(node) and element.propagate_all_child)
+    element.outputs += (said,) if said else ()
+    return True
+
+
+def _has_all(node) -> bool:
+    """Whether one of its neighbours of the same kind hands over all."""
+    return any(one.tag == node.tag and one.get("variables") == "all" for one in node.getparent())
+
+
+def _handed(parser, element: Element, node):
+    """(target, formula) of an `in` or `out`, or None."""
+    text = node.get("sourceExpression") or (f"={node.get('source')}" if node.get("source") else None)
+    formula = parser.formula(element.id, text) if text and node.get("target") else None
+    return (node.get("target"), formula) if formula is not None else None
+
+
+_ELEMENTS = {"properties": _properties, "inputOutput": _mapping, "in": _handed_in, "out": _handed_out}
+
+
+# --- loops ------------------------------------------------------------------------------------------
 def loop(parser, element: Element, node, loop: Loop) -> None:
-    """Collections of older dialects."""
-    text = attribute(node, "collection")
+    """Collections of older dialects, and the standard's reference where it names a variable."""
+    text = attribute(node, "collection") or _referred(parser, node)
     if loop.collection is None and text:
         loop.collection = parser.formula(element.id, text if text.startswith(("$", "#", "=")) else f"={text}")
-    loop.element_variable = loop.element_variable or attribute(node, "elementVariable")
+    item = node.find(f"{BPMN}inputDataItem")
+    named = item.get("name") or item.get("id") if item is not None else None
+    loop.element_variable = loop.element_variable or attribute(node, "elementVariable") or named
+
+
+def _referred(parser, node) -> str | None:
+    """The variable that `loopDataInputRef` names; None when it is the id of a data object of the drawing."""
+    found = node.find(f"{BPMN}loopDataInputRef")
+    text = (found.text or "").strip() if found is not None else ""
+    is_drawn = text and any(one.get("id") == text for one in parser.node.iter(f"{BPMN}*"))
+    return None if is_drawn else text or None

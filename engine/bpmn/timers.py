@@ -55,10 +55,10 @@ def duration(text: str) -> relativedelta:
 
 
 def moment(text: str, zone: tzinfo) -> datetime:
-    """An ISO 8601 date or date and time; one without an offset is in `zone`."""
+    """An ISO 8601 date or date and time, also with FEEL's `@Europe/Berlin`; one without an offset is in `zone`."""
     try:
-        said = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        said = feel.moment(text, zone) if "@" in text else datetime.fromisoformat(text.strip())
+    except (ValueError, feel.FeelError) as error:
         raise ElementError(f"'{text[:80]}' is not an ISO 8601 date and time.", "timer") from error
     return said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=zone).astimezone(UTC)
 

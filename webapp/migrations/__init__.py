@@ -27,14 +27,14 @@ HERE = Path(__file__).parent
 
 def upgrade(platform) -> None:
     """Bring the database to the newest revision. Raises Misconfigured when it is newer than this program."""
+    _refuse_unknown(platform)
     with _session(platform) as config:
-        _refuse_unknown(platform, config)
         command.upgrade(config, "head")
 
 
 def current(platform) -> str | None:
     """The revision that the database is at; None when it is empty."""
-    with platform.engine.connect() as connection:
+    with _reading(platform) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -44,7 +44,7 @@ def is_current(platform) -> bool:
 
 def differences(platform) -> list:
     """What `engine/schema.py` has and the migrated database has not, or the other way round."""
-    with platform.engine.connect() as connection:
+    with _reading(platform) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return compare_metadata(context, schema.metadata)
 
@@ -55,8 +55,14 @@ def draft(platform, title: str) -> None:
         command.revision(config, message=title, autogenerate=True)
 
 
-def _refuse_unknown(platform, config: Config) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def _reading(platform):
+    """A connection that waits for no writer: the readiness probe asks while others work."""
+    connection = platform.engine.connect()
+    return connection.execution_options(bizday_begin="BEGIN")
+
+
+def _refuse_unknown(platform) -> None:
+    known = {script.revision for script in ScriptDirectory(str(HERE)).walk_revisions()}
     at = current(platform)
     if at is not None and at not in known:
         raise Misconfigured(

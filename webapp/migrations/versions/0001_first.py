@@ -126,11 +126,12 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("mac", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("stream", "seq", name=op.f("pk_event")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index("ix_event_actor", ["actor_id", "at"], unique=False)
         batch_op.create_index("ix_event_root", ["root_id", "at"], unique=False)
-        batch_op.create_index("ix_event_type", ["type", "at"], unique=False)
+        batch_op.create_index("ix_event_at", ["at"], unique=False)
 
     op.create_table(
         "incident",
@@ -459,6 +460,7 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name=op.f("fk_scope_instance_id")),
         sa.PrimaryKeyConstraint("instance_id", "id", name=op.f("pk_scope")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "task",
@@ -502,7 +504,6 @@ def upgrade() -> None:
     with op.batch_alter_table("task", schema=None) as batch_op:
         batch_op.create_index("ix_task_assignee", ["assignee_id", "state", "due_at"], unique=False)
         batch_op.create_index("ix_task_closed_by", ["closed_by", "closed_at"], unique=False)
-        batch_op.create_index("ix_task_due", ["state", "due_at"], unique=False)
         batch_op.create_index("ix_task_instance_token", ["instance_id", "token"], unique=False)
         batch_op.create_index(batch_op.f("ix_task_root_id"), ["root_id"], unique=False)
 
@@ -516,6 +517,7 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name=op.f("fk_token_instance_id")),
         sa.PrimaryKeyConstraint("instance_id", "id", name=op.f("pk_token")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "candidate",
@@ -524,6 +526,7 @@ def upgrade() -> None:
         sa.Column("ref", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_candidate_task_id")),
         sa.PrimaryKeyConstraint("task_id", "kind", "ref", name=op.f("pk_candidate")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("candidate", schema=None) as batch_op:
         batch_op.create_index("ix_candidate_ref", ["kind", "ref"], unique=False)
@@ -538,7 +541,6 @@ def downgrade() -> None:
     with op.batch_alter_table("task", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_task_root_id"))
         batch_op.drop_index("ix_task_instance_token")
-        batch_op.drop_index("ix_task_due")
         batch_op.drop_index("ix_task_closed_by")
         batch_op.drop_index("ix_task_assignee")
 
@@ -609,7 +611,7 @@ def downgrade() -> None:
 
     op.drop_table("incident")
     with op.batch_alter_table("event", schema=None) as batch_op:
-        batch_op.drop_index("ix_event_type")
+        batch_op.drop_index("ix_event_at")
         batch_op.drop_index("ix_event_root")
         batch_op.drop_index("ix_event_actor")
 

@@ -1,0 +1,153 @@
+"""Us, as we are used: the real runtime on a real database, with access, log, tasks and time limits.
+
+A case of ten user tasks is walked by a person to whom each task belongs: every completion is one durable
+transaction that checks who may, moves the token, chains the log, opens the next task and plans its limits.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import time
+import tracemalloc
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine import people, repository, runtime, tasks
+from engine.assembly import open_platform
+from engine.platform import HOME, Settings
+
+from benchmarks import models
+
+SECRET = "a secret for measuring that nobody else uses"
+
+
+@contextmanager
+def opened(var: Path, database: str = ""):
+    """A platform on a fresh database with one person and the models deployed; yields (platform, actor)."""
+    platform = open_platform(Settings(home=HOME, var=var, database=database, secret=SECRET))
+    platform.create_tables()
+    with platform.work(people.SYSTEM) as work:
+        person_id = people.add_person(work, "bench", "Bench Example")
+        for group in ("staff", "administrators"):
+            people.join(work, person_id, group)
+        files = {"chain.bpmn": models.chain(ours=True), "loop.bpmn": models.loop(ours=True), "votes.bpmn": models.votes()}
+        repository.deploy(work, files)
+    with platform.read(people.SYSTEM) as work:
+        actor = people.actor(work, person_id)
+    yield platform, actor
+    platform.close()
+
+
+def start(platform, actor, key: str, variables: dict) -> str:
+    """A case; returns the id of its instance."""
+    with platform.work(people.SYSTEM) as work:
+        row = runtime.start_by(work, repository.latest(work, key), "start", variables)
+        return row["id"]
+
+
+def open_task(platform, actor) -> str | None:
+    with platform.read(actor) as work:
+        return tasks.next_for(work)
+
+
+def complete(platform, actor, task_id: str, answers: dict) -> str | None:
+    """One completion as a person does it; returns the id of the task to do next."""
+    with platform.work(actor) as work:
+        return runtime.complete(work, task_id, answers)["next"]
+
+
+def chains(platform, actor, completions: int) -> float:
+    """Durable, audited completions per second through the engine."""
+    done, spent = 0, 0.0
+    while done < completions:
+        start(platform, actor, "bench_chain", {"go": True})
+        task_id = open_task(platform, actor)
+        began = time.perf_counter()
+        while task_id is not None:
+            task_id = complete(platform, actor, task_id, {})
+            done += 1
+        spent += time.perf_counter() - began
+    return done / spent
+
+
+def through_http(platform, actor, url: str, completions: int) -> float:
+    """The same through the REST API, one request after the other on one connection each."""
+    with platform.work(actor) as work:
+        secret = people.issue_token(work, actor.id, "bench", ["read", "write"], 1)
+    done, spent = 0, 0.0
+    while done < completions:
+        start(platform, actor, "bench_chain", {"go": True})
+        task_id = open_task(platform, actor)
+        began = time.perf_counter()
+        while task_id is not None:
+            answer = _post(f"{url}/api/v1/tasks/{task_id}/complete", secret, {"answers": {}})
+            task_id = answer.get("next")
+            done += 1
+        spent += time.perf_counter() - began
+    return done / spent
+
+
+def _post(url: str, secret: str, body: dict) -> dict:
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json", "Authorization": f"Bearer {secret}"}
+    )  # fmt: skip
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
+def long_loop(platform, actor, marks: tuple[int, ...], window: int = 40) -> dict[int, float]:
+    """Seconds per step of one instance around each of `marks` steps (median of a window)."""
+    start(platform, actor, "bench_loop", {"go": True})
+    task_id, times = open_task(platform, actor), []
+    for _ in range(max(marks) + window):
+        began = time.perf_counter()
+        task_id = complete(platform, actor, task_id, {})
+        times.append(time.perf_counter() - began)
+    return {mark: statistics.median(times[mark - window // 2 : mark + window // 2]) for mark in marks}
+
+
+def votes(platform, actor, size: int) -> float:
+    """Seconds per completion in a multi-instance of `size`."""
+    start(platform, actor, "bench_votes", {"voters": list(range(size)), "vote": "yes"})
+    task_id, times = open_task(platform, actor), []
+    while task_id is not None:
+        began = time.perf_counter()
+        task_id = complete(platform, actor, task_id, {})
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[:-1])
+
+
+def many_starts(platform, actor, count: int) -> float:
+    """Starts per second, one durable transaction each."""
+    began = time.perf_counter()
+    for _ in range(count):
+        start(platform, actor, "bench_chain", {"go": True})
+    return count / (time.perf_counter() - began)
+
+
+def inbox(platform, actor, times: int = 31) -> float:
+    """Seconds for a page of the inbox, at the median."""
+    spent = []
+    for _ in range(times):
+        began = time.perf_counter()
+        with platform.read(actor) as work:
+            tasks.inbox(work, "mine")
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+def memory(platform, actor, count: int = 1000) -> float:
+    """MiB that `count` loaded instances take in the cache."""
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    platform.cache.pop("store", None)
+    for _ in range(count):
+        start(platform, actor, "bench_chain", {"go": True})
+    gc.collect()
+    used = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    return used / 1024 / 1024 * 1000 / count

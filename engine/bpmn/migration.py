@@ -1,0 +1,156 @@
+"""Moving an instance to another version of its process, where it stands.
+
+Every token and scope is looked up in the new model, by the mapping or under the same id. `check` says
+beforehand what cannot be mapped and why; `migrate` gives an execution of the new version with the same
+tokens, variables, drafts and due moments. Boundary events and event sub-processes that are new begin to
+listen, those that are gone listen no more, and a wait for a message or signal that the new version calls
+otherwise waits for the new name. SpiffWorkflow 3.2.0 would restart timers and lose what was half filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.bpmn.execution import Execution
+from engine.bpmn.limits import LIMITS, Limits
+from engine.bpmn.machine import STARTED, Token
+from engine.bpmn.model import Element, Process
+from engine.bpmn.rows import ScopeRow, State, TokenRow
+from engine.bpmn.scopes import Scope
+from engine.errors import Invalid, Problem
+
+
+def check(state: State, old: Process, new: Process, mapping: Mapping[str, str]) -> list[Problem]:
+    """What of an instance has no place in the new version; empty when it can be migrated."""
+    here = {row.element_id for row in state.tokens} | {row.element_id for row in state.scopes if row.id != 0}
+    problems = [p for one in sorted(here) if (p := _misfit(old.elements[one], new, mapping)) is not None]
+    for row in state.tokens:
+        if "via" in row.data and _flow(row.data["via"], old, new, mapping) is None:
+            problems.append(
+                Problem(
+                    row.element_id, "migration.flow",
+                    "A token waits at '%(name)s' on a flow that the new version does not have.",
+                    params=(("name", old.elements[row.element_id].name or row.element_id),),
+                )
+            )  # fmt: skip
+    return problems
+
+
+def migrate(
+    state: State, old: Process, new: Process, world, mapping: Mapping[str, str], limits: Limits = LIMITS
+) -> Execution:
+    """The instance on the new version. Raises Invalid with what cannot be mapped."""
+    problems = check(state, old, new, mapping)
+    if problems:
+        raise Invalid("The case cannot be moved to that version: %(first)s", problems, first=str(problems[0]))
+    run = Execution(new, world, limits)
+    run.restore(_mapped(state, old, new, mapping))
+    for token in list(run.tasks.values()):
+        run.touch(token)
+        _align(run, token)
+    for scope in list(run.scopes.values()):
+        run.scope_changed(scope)
+        _align_scope(run, scope)
+    return run
+
+
+def _misfit(element: Element, new: Process, mapping: Mapping[str, str]) -> Problem | None:
+    wanted = mapping.get(element.id, element.id)
+    target = new.elements.get(wanted)
+    name = element.name or element.id
+    if target is None:
+        return _problem(element.id, "The new version has no '%(target)s' for '%(name)s'.", name, wanted)
+    if target.kind != element.kind or (target.loop is None) != (element.loop is None):
+        return _problem(element.id, "'%(name)s' is of another kind than '%(target)s'.", name, wanted)
+    if mapping.get(element.parent.id, element.parent.id) != target.parent.id and element.parent.parent is not None:
+        return _problem(element.id, "'%(target)s' stands in another sub-process than '%(name)s'.", name, wanted)
+    return None
+
+
+def _problem(where: str, sentence: str, name: str, target: str) -> Problem:
+    return Problem(where, "migration.element", sentence, params=(("name", name), ("target", target)))
+
+
+def _flow(flow_id: str, old: Process, new: Process, mapping: Mapping[str, str]) -> str | None:
+    """The flow of the new version between the mapped ends of an old one."""
+    flow = old.flows[flow_id]
+    ends = (mapping.get(flow.source.id, flow.source.id), mapping.get(flow.target.id, flow.target.id))
+    same = new.flows.get(flow_id)
+    if same is not None and (same.source.id, same.target.id) == ends:
+        return flow_id
+    return next((f.id for f in new.flows.values() if (f.source.id, f.target.id) == ends), None)
+
+
+def _mapped(state: State, old: Process, new: Process, mapping: Mapping[str, str]) -> State:
+    def name(element_id: str) -> str:
+        return new.id if element_id == old.id else mapping.get(element_id, element_id)
+
+    def memo(row: TokenRow) -> dict:
+        said = dict(row.data)
+        if "via" in said:
+            said["via"] = _flow(said["via"], old, new, mapping)
+        for key in ("of_event", "starts"):
+            if key in said:
+                said[key] = name(said[key])
+        return said
+
+    def data(row: ScopeRow) -> dict:
+        said = dict(row.data)
+        if "fired" in said:
+            said["fired"] = [name(one) for one in said["fired"]]
+        if "done" in said:
+            said["done"] = [
+                r | {"of": name(r["of"])} | ({"handler": name(r["handler"])} if "handler" in r else {})
+                for r in said["done"]
+            ]
+        return said
+
+    return State(
+        state.next_token,
+        [TokenRow(r.id, r.scope_id, name(r.element_id), r.state, memo(r)) for r in state.tokens],
+        [ScopeRow(r.id, r.parent_id, name(r.element_id), r.variables, data(r)) for r in state.scopes],
+    )
+
+
+def _align(run: Execution, token: Token) -> None:
+    """Boundary events of an activity as the new version draws them; waits under their new names."""
+    if token.id not in run.tasks:
+        return
+    wait = run.waits.get(token.id)
+    if wait is not None and wait.kind in ("message", "signal"):
+        _listen_anew(run, token, wait)
+    if token.state != STARTED or "child" in token.memo or token.memo.get("listens"):
+        return
+    listening = {run.tasks[one].element.id: one for one in token.memo.get("listeners", ()) if one in run.tasks}
+    for boundary in token.element.boundaries:
+        if boundary.node.listens and boundary.id not in listening:
+            one = run.begin(boundary, token.scope, {"host": token.id}, listening=True)
+            token.memo.setdefault("listeners", []).append(one.id)
+    hosted = {boundary.id for boundary in token.element.boundaries}
+    if token.element.kind != "eventBasedGateway":
+        for element_id, one in listening.items():
+            if element_id not in hosted and element_id != token.element.id:
+                run.drop(run.tasks[one])
+
+
+def _listen_anew(run: Execution, token: Token, wait) -> None:
+    events = token.element.events
+    if not events:
+        return
+    event = events[token.memo.get("arm", 0)]
+    kept = wait.message_name if wait.kind == "message" else wait.signal_name
+    if event.name is not None and event.name.fixed is not None and event.name.fixed != kept:
+        run.unwait(token)
+        token.task_spec.wait_for(run, token, event)
+
+
+def _align_scope(run: Execution, scope: Scope) -> None:
+    """Event sub-processes of a live scope as the new version draws them."""
+    if "body" in scope.data or "kept" in scope.data or "part" in scope.data or not scope.tokens:
+        return
+    element = run.process.root if scope.id == 0 else run.process.elements[scope.element_id]
+    listening = {run.tasks[one].memo.get("of_event") for one in scope.listeners if one in run.tasks}
+    for one in element.event_subprocesses:
+        start = one.starter
+        if start is not None and start.node.listens and one.id not in listening:
+            run.begin(start, scope, {"of_event": one.id}, listening=True)
