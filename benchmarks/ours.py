@@ -15,11 +15,10 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import models
 from engine import people, repository, runtime, tasks
 from engine.assembly import open_platform
 from engine.platform import HOME, Settings
-
-from benchmarks import models
 
 SECRET = "a secret for measuring that nobody else uses"
 

@@ -8,6 +8,7 @@ life, each kind only says what its work is. A looped activity is opened as a bod
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +100,7 @@ class Activity(Node):
     def map_out(self, run: Execution, token: Token, values: dict[str, Any]) -> None:
         """Outputs, each seeing the activity's own variables and what it was given."""
         view = View(run.inner(token), values)
-        said: dict[str, Any] = {}
-        for target, formula in self.element.outputs:
-            loops.put(said, target, formula.json(view, run.world))
+        said = {target: formula.json(view, run.world) for target, formula in self.element.outputs}
         run.write(token.scope, said, self.element.id)
 
     def end_scope(self, run: Execution, token: Token) -> None:
@@ -165,7 +164,7 @@ class BusinessRuleTask(ServiceTask):
         view = run.view(token)
         key = str(element.decision.json(view, run.world))
         answer = run.world.decide(key, element.binding, view.flat())
-        run.say("decision.made", token, {"decision": key, "hits": list(answer.hits), "result": answer.json})
+        run.say("decision.made", token, {"decision": key, "hits": [asdict(hit) for hit in answer.hits], "result": answer.json})
         return self.keep(run, token, answer.json)
 
     def keep(self, run: Execution, token: Token, result: Any) -> bool | None:
@@ -331,12 +330,17 @@ class CallActivity(Activity):
         key = _text(element.called, view, run.world)
         if not key:
             raise ElementError("The call names no process.")
-        given = view.flat() if element.propagate_all_parent else dict(run.inner(token).variables)
+        given = view.flat() if element.propagate_all_parent else self.own_variables(run, token)
         run.wait(
             token, "call", process_key=key, binding=element.binding, version_tag=element.version_tag,
             variables=given, propagate_all_child_variables=self.takes_all,
         )  # fmt: skip
         return None
+
+    def own_variables(self, run: Execution, token: Token) -> dict[str, Any]:
+        """Inputs and what a child of a loop is given; without a scope of its own a call has none."""
+        own = run.inner(token)
+        return {} if own is token.scope else dict(own.variables)
 
 
 # --- values ---------------------------------------------------------------------------------------

@@ -27,8 +27,13 @@ def note(run: Execution, token: Token) -> None:
     handler = _handler(token.element)
     if handler is not None:
         _add(run, token.scope, {"of": token.element.id, "handler": handler.id})
-    elif own is not token.scope and own.data.get("done"):
+    elif own is not token.scope and can_be_undone(own, token.element):
         keep(run, token.scope, own, token.element.id)
+
+
+def can_be_undone(own: Scope, element: Element) -> bool:
+    """Whether there is anything to undo in a scope that has completed, or it says itself how."""
+    return bool(own.data.get("done")) or ("body" not in own.data and _undoing(element) is not None)
 
 
 def keep(run: Execution, scope: Scope, own: Scope, element_id: str) -> None:
@@ -67,8 +72,11 @@ def next_one(run: Execution, token: Token) -> None:
             started = {"starts": handler.starter.id, "fired": {}} if handler.triggered_by_event else {}
             run.begin(handler, run.scopes[record["in"]], {"for": token.id} | started)
             return
+        if "close" in record:
+            run.close_scope(run.scopes[record["close"]])
+            continue
         inner = run.scopes[record["scope"]]
-        token.memo["undo"] = todo = _within(run, inner) + todo
+        token.memo["undo"] = todo = [*_within(run, inner), {"close": inner.id}, *todo]
     del token.memo["undo"]
     _then(run, token, token.memo.pop("then"))
 
@@ -96,6 +104,8 @@ def cancel_transaction(run: Execution, token: Token) -> bool | None:
 # --- returning to an earlier step ---------------------------------------------------------------------
 def send_back(run: Execution, token: Token, target: Element) -> None:
     """Cancel what lies behind `target` on the way to `token`, undo it, and enter `target` again."""
+    if target.kind == "boundaryEvent" or target.triggered_by_event or target.for_compensation:
+        raise Conflict("The case cannot return to '%(element)s' from here.", element=target.name or target.id)
     here, target = _common(run, token, target)
     reach = _reachable(target)
     if here.element is not target and here.element.id not in reach:
@@ -162,13 +172,20 @@ def _reachable(start: Element) -> set[str]:
     rest = [start]
     while rest:
         one = rest.pop()
-        after = [flow.target for flow in one.outgoing]
+        after = [flow.target for flow in one.outgoing] + _linked(one)
         after += [flow.target for boundary in one.boundaries for flow in boundary.outgoing] + one.boundaries
         for other in after:
             if other.id not in found:
                 found.add(other.id)
                 rest.append(other)
     return found
+
+
+def _linked(throw: Element) -> list[Element]:
+    """The link to which a link throw leads."""
+    if throw.kind != "intermediateThrowEvent" or throw.event != "link":
+        return []
+    return [s for s in throw.siblings if s.kind == "intermediateCatchEvent" and throw in s.node.throwers]
 
 
 # --- helpers ------------------------------------------------------------------------------------------
@@ -193,14 +210,15 @@ def _take(run: Execution, scope: Scope, wanted: set[str] | None) -> list[dict]:
 def _within(run: Execution, inner: Scope) -> list[dict]:
     """What undoing a completed sub-process means: its own compensation event sub-process, else each in reverse."""
     element = run.process.elements[inner.element_id]
-    own = next((one for one in element.event_subprocesses if _is_compensation(one)), None)
+    own = _undoing(element)
     if own is not None and "body" not in inner.data:
         return [{"of": own.id, "handler": own.id, "in": inner.id}]
     return [record | {"in": inner.id} for record in reversed(_take(run, inner, None))]
 
 
-def _is_compensation(event_subprocess: Element) -> bool:
-    return event_subprocess.starter is not None and event_subprocess.starter.event == "compensation"
+def _undoing(element: Element) -> Element | None:
+    """The event sub-process that says how a scope is undone."""
+    return next((s for s in element.event_subprocesses if s.starter and s.starter.event == "compensation"), None)
 
 
 def _scope_of_throw(run: Execution, token: Token) -> Scope:
@@ -223,6 +241,8 @@ def _then(run: Execution, token: Token, then: str) -> None:
 
 def _leave_cancelled(run: Execution, token: Token) -> None:
     owner = run.owner(token.scope)
+    while "child" in owner.memo:  # one child cancels them all
+        owner = run.owner(owner.scope)
     boundary = next((one for one in owner.element.boundaries if one.event == "cancel"), None)
     if boundary is None:
         run.stop(

@@ -86,6 +86,7 @@ class Catch(Node):
                 continue
             arm = run.begin(self.element, token.scope, {"arm": number, "of": token.id}, listening=True)
             token.memo.setdefault("listeners", []).append(arm.id)
+        run.touch(token)
         if not token.memo.get("listens"):
             run.say("element.activated", token)
 

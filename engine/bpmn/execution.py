@@ -269,7 +269,8 @@ class Execution(Machine):
         for flow in flows:
             self._trail.append(Step("flow.taken", flow.source.id, token.id, {"flow": flow.id}))
             self.begin(flow.target, token.scope, via=flow)
-        if not flows:
+        owner = self.owner(token.scope)
+        if not flows or (owner is not None and owner.task_spec.reviews):
             self.settle(token.scope)
 
     def remove(self, token: Token) -> None:
@@ -344,7 +345,10 @@ class Execution(Machine):
                 self.close_scope(self.scopes[record["scope"]])
         for row in scope.rows:
             self._forget_scope(row)
-        if scope.id != 0:  # what the process came to stays readable
+        if scope.id == 0:  # what the process came to stays readable
+            for id in [id for id in self.scopes if id != 0]:
+                self._forget_scope(id)
+        else:
             self._forget_scope(scope.id)
 
     def _forget_scope(self, scope_id: int) -> None:
@@ -469,8 +473,7 @@ class Execution(Machine):
 
     def _ready_again(self, token: Token) -> None:
         token.memo.pop("told", None)
-        token._set_state(READY)
-        self.queue.append(token)
+        token.task_spec._update(token)
 
     def _refuse_endless(self, steps: int, token: Token) -> None:
         if steps > self.limits.steps:

@@ -150,9 +150,13 @@ class ComplexGateway(InclusiveGateway):
             return self.swallow(run, token, open_ones)
         counts = {flow.id: len(place.get(flow.id, ())) for flow in self.element.incoming}
         view = View(token.scope, counts | {"activationCount": sum(counts.values())})
-        if not self.element.activation.truth(view, run.world):
+        try:
+            enough = self.element.activation.truth(view, run.world)
+        except ElementError as error:
+            run.leave_join(token)
+            run.stop(token, error.kind, error.sentence)
             return False
-        return self.activate(run, token, place)
+        return enough and self.activate(run, token, place)
 
     def activate(self, run: Execution, token: Token, place: dict[str, list[Token]]) -> bool:
         came = set(place)

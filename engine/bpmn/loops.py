@@ -59,7 +59,7 @@ def child_done(run: Execution, child: Token) -> None:
     body, element, loop = child.scope, child.element, child.element.loop
     own, number = run.inner(child), child.memo["child"]
     enough = _count_in(run, body, own, loop, number)
-    if own.data.get("done"):
+    if compensation.can_be_undone(own, element):
         compensation.keep(run, body, own, element.id)
     run.silence(child)
     _close_child(run, child, own)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import Any, ClassVar
 
 from dateutil.relativedelta import relativedelta
 
@@ -182,10 +182,10 @@ def _cycle_text(value: Any) -> str:
 class Cron:
     """Six fields (second minute hour day month weekday) as Spring and Camunda read them, or five without seconds."""
 
-    _NAMES = {name: n for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
-    _DAYS = {name: n for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split())}
+    _NAMES: ClassVar = {name: n for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
+    _DAYS: ClassVar = {name: n for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split())}
     _RANGES = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-    _SHORT = {
+    _SHORT: ClassVar = {
         "@yearly": "0 0 0 1 1 *", "@annually": "0 0 0 1 1 *", "@monthly": "0 0 0 1 * *",
         "@weekly": "0 0 0 * * 0", "@daily": "0 0 0 * * *", "@midnight": "0 0 0 * * *", "@hourly": "0 0 * * * *",
     }  # fmt: skip

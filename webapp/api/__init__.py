@@ -12,7 +12,7 @@ from flask import Blueprint, jsonify, render_template
 
 from webapp.api import gate, problems
 from webapp.api.problems import problem
-from webapp.api.views import api
+from webapp.api.views import KEY, api
 
 __all__ = ["api", "problem", "register"]
 
@@ -41,6 +41,16 @@ def register(app, platform) -> None:
         app.extensions["csrf"].exempt(api)
     app.add_url_rule("/api/v1/openapi.json", "api_docs.description", lambda: jsonify(app.spec))
     app.view_functions["api_docs.description"].public = True
+    app.spec_processor(_with_keys)
+
+
+def _with_keys(spec: dict) -> dict:
+    """Every write takes an idempotency key."""
+    for path in spec["paths"].values():
+        for method, operation in path.items():
+            if method != "get" and isinstance(operation, dict):
+                operation.setdefault("parameters", []).append(KEY)
+    return spec
 
 
 @docs.get("/api/docs")

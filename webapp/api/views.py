@@ -84,15 +84,15 @@ def _done(_result=None) -> dict:
     return {"done": True}
 
 
-def described(summary: str, tag: str, *, writes: bool = True):
-    """One line for the description, its chapter, and the header that writes take."""
-    return api.doc(summary=summary, tags=[tag], security="bearer", parameters=[KEY] if writes else [])
+def described(summary: str, tag: str):
+    """One line for the description, and its chapter. What writes says so by its method and takes a key."""
+    return api.doc(summary=summary, tags=[tag], security="bearer")
 
 
 # --- me -----------------------------------------------------------------------------------------
 @api.get("/me")
 @api.output(shapes.Me)
-@described("Who am I, and what may this token do?", "People", writes=False)
+@described("Who am I, and what may this token do?", "People")
 def me():
     actor = g.actor
     return jsonify(
@@ -104,7 +104,7 @@ def me():
 @api.get("/people")
 @api.input(shapes.PeopleQuery, location="query")
 @api.output(shapes.Person(many=True))
-@described("Find people by name or login", "People", writes=False)
+@described("Find people by name or login", "People")
 def people_found(query_data):
     return reading(
         shapes.Person, lambda work: people.find(work, query_data["search"], query_data["size"]), many=True
@@ -114,27 +114,27 @@ def people_found(query_data):
 # --- definitions --------------------------------------------------------------------------------
 @api.get("/definitions")
 @api.output(shapes.Definition(many=True))
-@described("The newest version of every process", "Definitions", writes=False)
+@described("The newest version of every process", "Definitions")
 def definitions():
     return reading(shapes.Definition, repository.definitions, many=True)
 
 
 @api.get("/definitions/<key>/versions")
 @api.output(shapes.Definition(many=True))
-@described("Every version of a process, newest first", "Definitions", writes=False)
+@described("Every version of a process, newest first", "Definitions")
 def versions(key):
     return reading(shapes.Definition, lambda work: repository.versions(work, key), many=True)
 
 
 @api.get("/definitions/<definition_id>")
 @api.output(shapes.Definition)
-@described("One version of a process", "Definitions", writes=False)
+@described("One version of a process", "Definitions")
 def definition(definition_id):
     return reading(shapes.Definition, lambda work: repository.get(work, definition_id))
 
 
 @api.get("/definitions/<definition_id>/model")
-@described("The BPMN file as it was deployed", "Definitions", writes=False)
+@described("The BPMN file as it was deployed", "Definitions")
 def model(definition_id):
     with platform().read(g.actor) as work:
         return _download(repository.xml(work, definition_id), "model.bpmn", "application/xml")
@@ -142,11 +142,12 @@ def model(definition_id):
 
 @api.get("/definitions/<definition_id>/form")
 @api.output(shapes.Form)
-@described("The form that starts it", "Definitions", writes=False)
+@described("The form that starts it", "Definitions")
 def start_form(definition_id):
     def find(work):
         form, digest = repository.start_form(work, definition_id)
-        return _form(form, digest, forms.prefill(form, {}) if form else {}, None)
+        known = {"starter": runtime.starter(work)}
+        return _form(form, digest, forms.prefill(form, known, now=work.now) if form else {}, None)
 
     return reading(shapes.Form, find)
 
@@ -198,7 +199,7 @@ def deploy(files_data):
 @needs("read")
 @api.input(shapes.Files, location="files")
 @api.output(shapes.Checked)
-@described("What a deployment of these files would meet, without deploying", "Definitions", writes=False)
+@described("What a deployment of these files would meet, without deploying", "Definitions")
 def check(files_data):
     files = _files(files_data["files"])
     return reading(shapes.Checked, lambda work: {"problems": _said(repository.check(work, files))})
@@ -221,7 +222,7 @@ def _said(problems) -> list[dict]:
 @api.get("/instances")
 @api.input(shapes.InstanceQuery, location="query")
 @api.output(shapes.paged(shapes.Instance))
-@described("Cases that I may see", "Instances", writes=False)
+@described("Cases that I may see", "Instances")
 def instances(query_data):
     return reading(shapes.paged(shapes.Instance), lambda work: _page(cases.list_(work, **query_data)))
 
@@ -282,7 +283,7 @@ def _json_rows(text: str) -> list[dict]:
 
 @api.get("/instances/<instance_id>")
 @api.output(shapes.Instance)
-@described("One case", "Instances", writes=False)
+@described("One case", "Instances")
 def instance(instance_id):
     return reading(shapes.Instance, lambda work: cases.one(work, instance_id))
 
@@ -290,7 +291,7 @@ def instance(instance_id):
 @api.get("/instances/<instance_id>/variables")
 @api.output(shapes.Variable(many=True))
 @described(
-    "Its variables, masked where my clearance does not reach; the read is logged", "Instances", writes=False
+    "Its variables, masked where my clearance does not reach; the read is logged", "Instances"
 )
 def variables(instance_id):
     with platform().work(g.actor) as work:  # a Work that writes: reading a classified value leaves a record
@@ -299,7 +300,7 @@ def variables(instance_id):
 
 @api.get("/instances/<instance_id>/path")
 @api.output(shapes.Event(many=True))
-@described("The path that it took through the model", "Instances", writes=False)
+@described("The path that it took through the model", "Instances")
 def path(instance_id):
     def find(work):
         cases.one(work, instance_id)
@@ -310,7 +311,7 @@ def path(instance_id):
 
 @api.get("/instances/<instance_id>/history")
 @api.output(shapes.Event(many=True))
-@described("What people did in it: decisions, opinions, reasons", "Instances", writes=False)
+@described("What people did in it: decisions, opinions, reasons", "Instances")
 def timeline(instance_id):
     return reading(
         shapes.Event, lambda work: cases.timeline(work, cases.one(work, instance_id)["root_id"]), many=True
@@ -319,14 +320,14 @@ def timeline(instance_id):
 
 @api.get("/instances/<instance_id>/diagram")
 @api.output(shapes.Diagram)
-@described("Tokens, done elements and flows, by element id", "Instances", writes=False)
+@described("Tokens, done elements and flows, by element id", "Instances")
 def diagram(instance_id):
     return reading(shapes.Diagram, lambda work: cases.diagram(work, instance_id))
 
 
 @api.get("/instances/<instance_id>/documents")
 @api.output(shapes.Document(many=True))
-@described("Its documents", "Instances", writes=False)
+@described("Its documents", "Instances")
 def instance_documents(instance_id):
     return reading(
         shapes.Document,
@@ -337,7 +338,7 @@ def instance_documents(instance_id):
 
 @api.get("/instances/<instance_id>/comments")
 @api.output(shapes.Comment(many=True))
-@described("Its comments", "Instances", writes=False)
+@described("Its comments", "Instances")
 def comments(instance_id):
     return reading(
         shapes.Comment, lambda work: cases.comments(work, cases.one(work, instance_id)["root_id"]), many=True
@@ -415,7 +416,7 @@ def move(instance_id, json_data):
 @api.get("/tasks")
 @api.input(shapes.TaskQuery, location="query")
 @api.output(shapes.paged(shapes.Task))
-@described("Tasks that wait for me, for my groups, or that I did", "Tasks", writes=False)
+@described("Tasks that wait for me, for my groups, or that I did", "Tasks")
 def inbox(query_data):
     return reading(
         shapes.paged(shapes.Task), lambda work: _page(tasks.inbox(work, query_data.pop("view"), **query_data))
@@ -424,7 +425,7 @@ def inbox(query_data):
 
 @api.get("/tasks/<task_id>")
 @api.output(shapes.TaskInFull)
-@described("One task and what I may do with it", "Tasks", writes=False)
+@described("One task and what I may do with it", "Tasks")
 def task(task_id):
     def find(work):
         row = tasks.get(work, task_id)
@@ -444,7 +445,7 @@ def _verb_said(verb) -> dict:
 
 @api.get("/tasks/<task_id>/form")
 @api.output(shapes.Form)
-@described("Its form with the values that I may see", "Tasks", writes=False)
+@described("Its form with the values that I may see", "Tasks")
 def task_form(task_id):
     def find(work):
         row = tasks.get(work, task_id)
@@ -577,7 +578,7 @@ def attach(task_id, form_and_files_data):
 
 
 @api.get("/documents/<document_id>")
-@described("A document's content", "Tasks", writes=False)
+@described("A document's content", "Tasks")
 def document(document_id):
     with platform().work(g.actor) as work:  # a Work that writes: opening a document leaves a record
         row, file = documents.open(work, document_id)
@@ -620,7 +621,7 @@ def broadcast(json_data):
 @api.get("/incidents")
 @api.input(shapes.IncidentQuery, location="query")
 @api.output(shapes.Incident(many=True))
-@described("Incidents of cases that I may see", "Incidents", writes=False)
+@described("Incidents of cases that I may see", "Incidents")
 def incidents(query_data):
     return reading(shapes.Incident, lambda work: cases.incidents(work, state=query_data["state"]), many=True)
 
@@ -636,7 +637,7 @@ def resolve(incident_id, json_data):
 
 @api.get("/decisions")
 @api.output(shapes.Decision(many=True))
-@described("The newest version of every decision", "Decisions", writes=False)
+@described("The newest version of every decision", "Decisions")
 def decisions():
     return reading(shapes.Decision, repository.decisions, many=True)
 
@@ -645,7 +646,7 @@ def decisions():
 @needs("read")
 @api.input(shapes.Evaluate)
 @api.output(shapes.Answer)
-@described("Ask a decision, and see which rules hit", "Decisions", writes=False)
+@described("Ask a decision, and see which rules hit", "Decisions")
 def evaluate(key, json_data):
     return reading(
         shapes.Answer, lambda work: repository.decide(work, None, key, "latest", json_data["variables"])
@@ -654,13 +655,13 @@ def evaluate(key, json_data):
 
 @api.get("/shares")
 @api.output(shapes.Share(many=True))
-@described("Data that is shared with me", "Shares", writes=False)
+@described("Data that is shared with me", "Shares")
 def shares():
     return reading(shapes.Share, sharing.mine, many=True)
 
 
 @api.get("/shares/<share_id>/file")
-@described("The shared data, watermarked; each download counts and is logged", "Shares", writes=False)
+@described("The shared data, watermarked; each download counts and is logged", "Shares")
 def share_file(share_id):
     with platform().work(g.actor) as work:
         name, data = sharing.download(work, share_id)
