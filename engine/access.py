@@ -179,13 +179,13 @@ def sees_case_of(work, row) -> bool:
 
 def started(work, row) -> bool:
     """The case of this task or instance is hers."""
-    by = row["started_by"] if "started_by" in row.keys() else _starter(work, row["instance_id"])  # noqa: SIM118
+    by = row["started_by"] if "started_by" in row.keys() else _starter(work, row["instance_id"])
     return by is not None and by == _me(work) and _covers(work, row)
 
 
 def leads_starter(work, row) -> bool:
     """She is above whoever started the case."""
-    by = row["started_by"] if "started_by" in row.keys() else _starter(work, row["instance_id"])  # noqa: SIM118
+    by = row["started_by"] if "started_by" in row.keys() else _starter(work, row["instance_id"])
     return by is not None and people.subordinate(work, _me(work), by)
 
 

@@ -27,6 +27,7 @@ from engine.schema import (
     job,
     person,
     task,
+    token,
 )
 from engine.tasks import LIVE, Page
 
@@ -136,6 +137,30 @@ def diagram(work, instance_id: str) -> dict[str, Any]:
         "tokens": tokens, "done": done, "flows": list(dict.fromkeys(flows)),
         "incidents": {row["element_id"]: row["message"] for row in incidents(work, instance_id=instance_id)},
     }  # fmt: skip
+
+
+def standing(work, definition_id: str) -> dict[str, int]:
+    """element -> how many tokens of running cases of this version are there now."""
+    rows = work.execute(
+        select(token.c.element_id, func.count())
+        .join(instance, instance.c.id == token.c.instance_id)
+        .where(instance.c.definition_id == definition_id, instance.c.state.in_(("active", "suspended")))
+        .where(token.c.state != "ready")
+        .group_by(token.c.element_id)
+    )
+    return {element_id: count for element_id, count in rows}
+
+
+def called(work, instance_id: str) -> dict[str, str]:
+    """call activity -> the id of the instance that it called last."""
+    child = instance.alias("child")
+    rows = work.execute(
+        select(event.c.element_id, child.c.id)
+        .join(child, (child.c.parent_id == event.c.stream) & (child.c.parent_token == event.c.token))
+        .where(event.c.stream == instance_id, event.c.type == "element.activated")
+        .order_by(child.c.started_at, child.c.id)
+    )
+    return {element_id: child_id for element_id, child_id in rows}
 
 
 def variables(work, instance_id: str) -> list[dict[str, Any]]:

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
+from engine import access
 from engine.errors import Conflict, NotFound
 from engine.schema import job
 
 LEASE = timedelta(minutes=2)
+#: how long a job rests that met a Conflict
+CONFLICT_PAUSE = timedelta(seconds=5)
 #: pauses before the second, third, … attempt
 BACK_OFF = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
 
@@ -82,6 +85,14 @@ def postpone(work, instance_id: str, token: int, kind: str, due_at: datetime, **
     return moved.rowcount > 0
 
 
+def move_limits(work, task_id: str, moments: dict[str, datetime]) -> None:
+    """Move a task's open time limit to the new moment of what it is to do: act -> moment."""
+    for waiting in work.all(select(job).where(job.c.task_id == task_id, job.c.kind == "sla", job.c.state == "open")):
+        due_at = moments[waiting["payload"]["act"]]
+        work.execute(update(job).where(job.c.id == waiting["id"]).values(due_at=due_at, fence=job.c.fence + 1))
+        work.after_commit(lambda moment=due_at: work.platform.wake(moment))
+
+
 def cancel(work, instance_id: str, tokens: list[int]) -> None:
     """What no longer waits is no longer due."""
     work.execute(_CANCEL, [{"of": instance_id, "on": token} for token in tokens])
@@ -133,9 +144,9 @@ def done(work, claimed: Job) -> None:
         raise Conflict("This job was taken over by another worker.")
 
 
-def failed(work, claimed: Job, why: str) -> bool:
+def failed(work, claimed: Job, why: str, *, for_good: bool = False) -> bool:
     """Keep why it failed. True: it will be tried again; False: that was the last attempt."""
-    again = claimed.attempts < claimed.max_attempts
+    again = claimed.attempts < claimed.max_attempts and not for_good
     pause = BACK_OFF[min(claimed.attempts, len(BACK_OFF)) - 1]
     values: dict[str, Any] = {"error": why[:2000], "lease_until": None}
     values |= {"due_at": work.now + pause} if again else {"state": "failed"}
@@ -147,12 +158,12 @@ def failed(work, claimed: Job, why: str) -> bool:
     return again
 
 
-def give_back(work, claimed: Job) -> None:
-    """Let go of a job that met a Conflict, so that the next beat looks at it again."""
+def give_back(work, claimed: Job, pause: timedelta = CONFLICT_PAUSE) -> None:
+    """Let go of a job that met a Conflict, so that a later beat looks at it again; not this one, in a circle."""
     work.execute(
         update(job)
         .where(job.c.id == claimed.id, job.c.fence == claimed.fence, job.c.state == "open")
-        .values(lease_until=None, attempts=job.c.attempts - 1)
+        .values(lease_until=work.now + pause if pause else None, attempts=job.c.attempts - 1)
     )
 
 
@@ -166,6 +177,13 @@ def retry(work, job_id: str) -> None:
     if opened.rowcount != 1:
         raise NotFound("There is no failed job of that name.")
     work.after_commit(lambda: work.platform.wake(work.now))
+
+
+def open_again(work, job_id: str) -> None:
+    """The same, by a person who runs the platform. Raises NotAllowed and NotFound."""
+    access.require(work, "retry", "job", None)
+    retry(work, job_id)
+    work.record("job.retried", data={"job": job_id})
 
 
 def next_due(work) -> datetime | None:
@@ -186,6 +204,12 @@ def waiting(work) -> dict[str, int]:
     broken = select(func.count()).where(job.c.state == "failed").scalar_subquery()
     found = work.execute(select(opened.label("open"), overdue.label("overdue"), broken.label("failed"))).one()
     return dict(found._mapping)
+
+
+def troubled(work, limit: int = 100) -> list:
+    """Jobs that were given up or are overdue, the oldest first, for those who run the platform."""
+    late = and_(job.c.state == "open", job.c.due_at < work.now)
+    return work.all(select(job).where(or_(job.c.state == "failed", late)).order_by(job.c.due_at).limit(limit))
 
 
 def cancel_starts(work, definition_ids: list[str]) -> None:

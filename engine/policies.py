@@ -363,16 +363,26 @@ def _line_of(source: str, path: tuple[str, ...], key: str) -> int:
 
 
 def _header(lines: list[str], path: tuple[str, ...]) -> int:
-    """The line of the innermost header of `path`; the n-th one of an array of tables."""
-    found = 0
+    """The line of the innermost header of `path`; the n-th one of an array of tables, or an inline table's own."""
     for depth in range(len(path), 0, -1):
         name, _, count = path[depth - 1].partition(" ")
         dotted = re.escape(".".join((*path[: depth - 1], name)))
         at = [n for n, line in enumerate(lines, 1) if re.match(rf"\[\[?\s*{dotted}\s*\]\]?", line)]
         if at:
-            found = at[min(int(count or 1), len(at)) - 1]
+            return _inline(lines, at[min(int(count or 1), len(at)) - 1], path[depth:])
+    return _inline(lines, 0, path)
+
+
+def _inline(lines: list[str], header: int, path: tuple[str, ...]) -> int:
+    """The line below `header` on which an inline table begins: what has no header of its own."""
+    if not path:
+        return header
+    for number, line in enumerate(lines[header:], header + 1):
+        if line.startswith("["):
             break
-    return found
+        if re.match(rf"\s*\"?{re.escape(path[0])}\"?\s*=", line):
+            return number
+    return header
 
 
 # --- one function per file ----------------------------------------------------------------------
@@ -423,7 +433,8 @@ def _permission(one: Reader, key: str, text: str, resources: Mapping[str, str]) 
     """ "cases:query" as it stands; "cases:*" stands for all four verbs."""
     resource, _, verb = text.partition(":")
     if resource not in resources or verb not in (*VERBS, "*"):
-        raise one.wrong(key, 'made of "resource:verb" with known resources and the verbs query, enter, modify, delete', text)
+        expected = 'made of "resource:verb" with known resources and the verbs query, enter, modify, delete'
+        raise one.wrong(key, expected, text)
     return [f"{resource}:{each}" for each in (VERBS if verb == "*" else (verb,))]
 
 
@@ -618,7 +629,7 @@ def _cross_check(found: Policies, files: Mapping[str, Reader]) -> None:
             raise _unknown(files, where, name, "a process of processes.toml")
 
 
-def _unknown(files: Mapping[str, Reader], where: tuple[str, str, tuple[str, ...]], name: str, what: str) -> Misconfigured:
+def _unknown(files: Mapping[str, Reader], where: tuple[str, str, tuple], name: str, what: str) -> Misconfigured:
     file, key, path = where
     one = files[file]
     return Reader(one.file, one.source, path, {}).wrong(key, what, repr(name))

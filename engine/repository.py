@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from engine import access, bpmn, dmn, forms, jobs, lint, messages
+from engine import access, bpmn, dmn, forms, jobs, lint, messages, services
 from engine.errors import Invalid, NotFound, Problem
 from engine.schema import content, decision, definition, deployment, form, instance
 
@@ -286,18 +286,39 @@ def _parse_one(parsed: dict, name: str, data: bytes) -> None:
 
 
 def _check(work, files: dict[str, bytes], parsed: dict[str, dict[str, Any]]) -> list[Problem]:
-    known_decisions = {d.id for tables in parsed["dmn"].values() for d in tables.decisions.values()}
-    known_decisions |= {row["key"] for row in decisions(work)}
-    known_forms = {name.removesuffix(".json") for name in parsed["json"]}
-    known_forms |= set(work.execute(select(form.c.key)).scalars())
+    known = {"policies": work.policies, **_known(work, parsed)}
     problems: list[Problem] = []
     for name in parsed["bpmn"]:
-        problems += lint.check(
-            files[name], policies=work.policies, decisions=known_decisions, forms=known_forms
-        )
+        problems += lint.check(files[name], **known)
     for tables in parsed["dmn"].values():
         problems += dmn.check(tables)
     return problems
+
+
+def _known(work, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What a model may name: what is deployed, and what comes with it."""
+    models, tables = parsed["bpmn"].values(), parsed["dmn"].values()
+    processes = set(work.execute(select(definition.c.key).distinct()).scalars())
+    return {
+        "decisions": {d.id for one in tables for d in one.decisions.values()} | {d["key"] for d in decisions(work)},
+        "forms": {one.key for one in parsed["json"].values()} | set(work.execute(select(form.c.key)).scalars()),
+        "fields": _fields(work, parsed),
+        "services": services.known() or None,
+        "processes": processes | {key for one in models for key in one.processes},
+    }
+
+
+def _fields(work, parsed: dict[str, dict[str, Any]]) -> dict[str, dict[str, bool]]:
+    """The fields of each form that the models open."""
+    fresh = {one.key: one for one in parsed["json"].values()}
+    elements = (e for model in parsed["bpmn"].values() for p in model.processes.values() for e in p.elements.values())
+    found = {}
+    for key in {element.form_key for element in elements if element.form_key}:
+        digest = form_digest(work, None, key) if key not in fresh else None
+        one = fresh.get(key) or (forms.load(work, digest) if digest else None)
+        if one is not None:
+            found[key] = lint.fields_of(one.schema)
+    return found
 
 
 def _refuse_errors(problems: list[Problem]) -> None:
@@ -388,7 +409,9 @@ def _form(work, deployment_id: str, digest: str, found: forms.Form) -> dict:
 
 
 def _set_state(work, definition_id: str, state: str, event_type: str, reason: str) -> None:
-    access.require(work, "deploy", "definition", None)
+    access.require(work, "retire", "definition", None)
+    if not (reason or "").strip():
+        raise Invalid("Please say why.")
     row = get(work, definition_id)
     work.execute(update(definition).where(definition.c.id == definition_id).values(state=state))
     work.platform.cache.get("definitions", {}).pop(definition_id, None)

@@ -61,7 +61,8 @@ def start(work, process_key: str, answers: dict[str, Any] | None = None, *, busi
     row = repository.latest(work, process_key)
     access.require(work, "start", "process", process_key)
     form, _ = repository.start_form(work, row["id"])
-    values = forms.check(form, answers or {}, context={}, work=work) if form else dict(answers or {})
+    known = {"starter": starter(work)}
+    values = forms.check(form, answers or {}, context=known, work=work) if form else dict(answers or {})
     _conditions(work, process_key, values)
     loaded = _begin(work, row, values, business_key=business_key, title=title)
     if draft_id:

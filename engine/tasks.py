@@ -138,12 +138,12 @@ def verbs(work, row) -> list[Verb]:
 def refusal(work, verb: str, row) -> Refused | None:
     """Why this person may not do `verb` with the task now; None when she may."""
     states, _ = MOVES[verb]
+    if verb == "claim" and row["state"] == "claimed":
+        return Conflict("Task '%(task)s' is already claimed by %(person)s.", **_holder(work, row))
     if row["state"] not in states:
         return Conflict(_WRONG_STATE[row["state"]] if verb != "release" else NOT_CLAIMED, task=row["name"])
     if row["instance_state"] == "suspended":
         return Conflict("The case is suspended; it must be resumed first.")
-    if verb == "claim" and row["assignee_id"]:
-        return Conflict("Task '%(task)s' is already claimed by %(person)s.", **_holder(work, row))
     if verb in ("complete", "return") and row["owner_id"] and work.actor.kind != "system":
         return Conflict("Task '%(task)s' was delegated to you: hand it back instead.", task=row["name"])
     if verb == "delegate" and row["owner_id"]:
@@ -443,6 +443,31 @@ def _reassign(work, row, sla) -> None:
 
 
 _ACTS = {"remind": _remind, "escalate": _escalate, "last": _last}
+
+
+def compute_again(work) -> list[str]:
+    """Compute time limits anew that were provisional, by the calendar of today; returns the ids of the tasks.
+
+    Done once a day, so that holidays that are published meanwhile count (clause 3.2.2).
+    """
+    old = (task.c.provisional, task.c.calendar_version != work.calendar.version, task.c.remind_at.is_not(None))
+    rows = work.all(select(task).where(task.c.state.in_(LIVE), *old))
+    for row in rows:
+        _compute_again(work, row)
+    return [row["id"] for row in rows]
+
+
+def _compute_again(work, row) -> None:
+    sla, working = work.policies.sla_of(row["process_key"], row["element_id"]), timedelta(minutes=row["working_minutes"])
+    due = work.calendar.add(row["created_at"], working)
+    values = {"due_at": due.at, "remind_at": work.calendar.add(row["created_at"], working * sla.remind_at).at}
+    if row["last_act_at"]:
+        values["last_act_at"] = work.calendar.add(due.at, sla.grace).at
+    kept = {"calendar_version": due.version, "provisional": due.provisional}
+    work.execute(update(task).where(task.c.id == row["id"]).values(**values, **kept))
+    jobs.move_limits(work, row["id"], {act: values[name] for act, name in _MOMENTS.items() if name in values})
+    said = {"old": row["due_at"].isoformat(), "new": due.at.isoformat(), "calendar": due.version}
+    work.record("task.rescheduled", data=said, **place(row))
 
 
 # --- helpers ----------------------------------------------------------------------------------

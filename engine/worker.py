@@ -19,7 +19,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from engine import bpmn, history, jobs, notifications, people, repository, runtime, services
+from engine import bpmn, history, jobs, notifications, people, repository, retention, runtime, services, tasks
 from engine.errors import Conflict
 from engine.jobs import Job
 
@@ -44,28 +44,41 @@ class Worker:
                 claimed = jobs.claim_due(self.platform, people.SYSTEM, self.name, min(BATCH, limit - done))
                 if not claimed:
                     break
-                for job in claimed:
-                    self.do(job)
+                self._do_all(claimed)
                 done += len(claimed)
             notifications.catch_up(self.platform)
         return done
+
+    def _do_all(self, claimed: list[Job]) -> None:
+        """A batch; what could not be begun in half the lease is given back, before another worker takes it too."""
+        until = self.platform.clock() + jobs.LEASE / 2
+        for job in claimed:
+            if self.platform.clock() < until:
+                self.do(job)
+            else:
+                self._give_back(job, timedelta(0))
 
     def do(self, job: Job) -> None:
         """One claimed job in its own Work; what goes wrong is kept with the job and never stops the loop."""
         try:
             _DO[job.kind](self.platform, job)
+        except runtime.Stuck as stuck:  # the same step would run into the same limit again
+            self._failed(job, stuck, for_good=True)
         except Conflict as conflict:
             log.info("job met a conflict", job=job.id, kind=job.kind, why=str(conflict))
-            with self.platform.work(people.SYSTEM) as work:
-                jobs.give_back(work, job)
+            self._give_back(job)
         except Exception as error:  # the loop must live; the failure is kept with the job and becomes an incident
             log.warning("job failed", job=job.id, kind=job.kind, error=repr(error))
             self._failed(job, error)
 
-    def _failed(self, job: Job, error: Exception) -> None:
+    def _give_back(self, job: Job, pause: timedelta = jobs.CONFLICT_PAUSE) -> None:
+        with self.platform.work(people.SYSTEM) as work:
+            jobs.give_back(work, job, pause)
+
+    def _failed(self, job: Job, error: Exception, *, for_good: bool = False) -> None:
         sentence = str(error) or type(error).__name__
         with self.platform.work(people.SYSTEM) as work:
-            if jobs.failed(work, job, sentence) or not job.instance_id:
+            if jobs.failed(work, job, sentence, for_good=for_good) or not job.instance_id:
                 return
             runtime.raise_incident(
                 work, job.instance_id, job.kind, sentence, token=job.token, element_id=job.element_id, job_id=job.id
@@ -194,6 +207,14 @@ def _seal(work, job: Job) -> None:
     jobs.schedule(work, "seal", job.due_at + timedelta(days=1))
 
 
+def _sweep(work, job: Job) -> None:
+    """What is done once a day: clean away by policy, and compute again what was provisional."""
+    jobs.done(work, job)
+    retention.sweep(work)
+    tasks.compute_again(work)
+    jobs.schedule(work, "sweep", job.due_at + timedelta(days=1))
+
+
 def _mail(platform, job: Job) -> None:
     notifications.send(platform, job.payload)
     with platform.work(people.SYSTEM) as work:
@@ -203,5 +224,6 @@ def _mail(platform, job: Job) -> None:
 _DO: dict[str, Callable] = {
     "timer": _within(runtime.fire), "service": _service, "sla": _within(runtime.act_on_time),
     "publish": _within(_publish), "broadcast": _within(_broadcast), "correlate": _within(runtime.correlate_kept),
-    "start": _within(_start), "seal": _within(_seal), "mail": _mail,
+    "start": _within(_start), "seal": _within(_seal), "sweep": _within(_sweep),
+    "mail": _mail,
 }  # fmt: skip

@@ -50,14 +50,17 @@ class _Gate:
         raise Invalid("The file declares a document type or an entity; a model needs neither.")
 
 
-def read(data: bytes) -> etree._Element:
-    """The root element of an XML document. Raises Invalid with a sentence, and the line where there is one."""
+def read(data: bytes, *, whole: bool = False) -> etree._Element:
+    """The root element of an XML document. Raises Invalid with a sentence, and the line where there is one.
+
+    `whole` keeps comments and processing instructions, for who writes the document again.
+    """
     if len(data) > SIZE:
         raise Invalid("The file is larger than %(limit)s MB.", limit=SIZE // 1024 // 1024)
     _pass(data)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=True,
-        remove_comments=True, remove_pis=True,
+        remove_comments=not whole, remove_pis=not whole,
     )  # fmt: skip
     try:
         return etree.fromstring(data, parser)

@@ -40,9 +40,9 @@ def create_app(platform) -> APIFlask:
     app.config.update(_config(platform))
     app.wsgi_app = TrustedProxies(app.wsgi_app, platform.settings.trusted_proxies)
     _languages(app, platform)
+    _guards(app)  # first, so that whatever refuses a request afterwards knows who asks
     app.extensions["csrf"] = CSRFProtect(app)
     limiter.init_app(app)
-    _guards(app)
     _handlers(app)
     render.install(app)
     for name in PAGES:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import os
 import re
 import signal
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from engine.errors import NotFound, Problem, Refused
 from engine.platform import Settings
 from engine.worker import Worker
 from webapp import demo as demonstration
-from webapp import extract, migrations
+from webapp import extract, linting, migrations
 
 REASON = "command line"
 
@@ -84,6 +84,8 @@ def _prepare(platform, demo: bool) -> None:
     if not migrations.is_current(platform):
         migrations.upgrade(platform)
         click.echo(f"Database at revision {migrations.current(platform)}.")
+    with _doing(platform) as work:
+        assembly.prepare(work)
     if demo:
         demonstration.make(platform)
     _deploy_home(platform)
@@ -140,32 +142,34 @@ def _files(paths, home: Path) -> dict[str, bytes]:
 
 
 @main.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+@click.option("--limit", type=click.FloatRange(min=0.1), default=linting.LIMIT, show_default=True,
+              help="Seconds that one file may take.")  # fmt: skip
 @click.pass_obj
-def lint(config, paths, form):
-    """Check models, tables and forms as a deployment would. Exit code 1 when one is wrong."""
-    with _opened(config) as platform, platform.read(people.SYSTEM) as work:
-        problems = repository.check(work, _files(paths, platform.settings.home))
-    if form == "json":
-        click.echo(json.dumps([_plain(problem) for problem in problems], ensure_ascii=False, indent=1))
-    else:
-        for problem in problems:
-            click.echo(_line(problem))
-        click.echo("No problems found." if not problems else f"{len(problems)} problems.")
-    if any(problem.severity == "error" for problem in problems):
+def lint(config, paths, form, limit):
+    """Check models, tables and forms of any tool, as a deployment would; needs no database.
+
+    FILE may be a folder. Exit code 0 when there are no errors, 1 when there are, 2 for wrong usage.
+    """
+    home = Settings.read(os.environ, config).home
+    files = linting.files_of(paths, home)
+    with _progress(linting.look_at(files, home, limit), len(files)) as looking:
+        found = list(looking)
+    click.echo(getattr(linting, f"as_{form}")(found))
+    if any(one.is_wrong for one in found):
         raise SystemExit(1)
+
+
+def _progress(steps, count: int):
+    """A bar on the error stream, when that is a terminal and there is something to wait for."""
+    if count < 2 or not sys.stderr.isatty():
+        return nullcontext(steps)
+    return click.progressbar(steps, length=count, label="Checking", file=sys.stderr)
 
 
 def _line(problem: Problem) -> str:
     return f"{problem.severity}: {problem.where or 'file'}: {problem} [{problem.rule}]"
-
-
-def _plain(problem: Problem) -> dict:
-    return {
-        "where": problem.where, "rule": problem.rule, "severity": problem.severity, "sentence": str(problem),
-        "mend": problem.mend % dict(problem.params) if problem.params else problem.mend,
-    }  # fmt: skip
 
 
 @main.command()

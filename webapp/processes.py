@@ -46,6 +46,7 @@ def show(key: str):
             "process.html",
             row=row, versions=versions, process=process, policy=work.policies.processes.get(key),
             sla={k: work.policies.sla_of(key, k) for k, e in process.elements.items() if e.kind == "userTask"},
+            groups={group: one.name for group, one in work.policies.access.groups.items()},
             may_deploy=access.why_not(work, "deploy", "definition", None),
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import current_app, g, request, url_for
 from flask_babel import format_date, get_locale, gettext, ngettext
@@ -78,10 +79,13 @@ EVENTS = {
 #: records that change what a model would have done by itself: shown as deviations
 DEVIATIONS = frozenset({"task.returned", "token.moved", "variables.corrected", "case.migrated", "case.cancelled",
                         "task.reassigned", "incident.resolved"})  # fmt: skip
+#: records that happen by themselves: whoever's step they followed is not their doer
+IMPERSONAL = frozenset(kind for kind, words in EVENTS.items() if words[0].isupper())
 KINDS = {
     "expression": N_("Expression"), "error": N_("Error"), "limit": N_("Limit"), "service": N_("Service call"),
     "timer": N_("Timer"), "job": N_("Job"), "sla": N_("Time limit"), "mail": N_("Mail"), "start": N_("Start by timer"),
     "publish": N_("Message"), "broadcast": N_("Signal"), "correlate": N_("Message"), "seal": N_("Sealing of the log"),
+    "sweep": N_("Cleaning by policy"),
     "employee": N_("Employee"), "partner": N_("Partner"), "visitor": N_("Visitor"), "system": N_("Platform"),
     "public": N_("Public"), "internal": N_("Internal"), "confidential": N_("Confidential"), "secret": N_("Secret"),
     "query": N_("query"), "enter": N_("enter"), "modify": N_("modify"), "delete": N_("delete"),
@@ -418,6 +422,11 @@ def asset(name: str) -> str:
     return url_for("static", filename=name, v=_version(current_app.static_folder, name, path.stat().st_mtime))
 
 
+def has_page(endpoint: str) -> bool:
+    """Whether this installation has that page: the navigation leaves out what is not there."""
+    return endpoint in current_app.view_functions
+
+
 def html_lang() -> str:
     return "en" if str(get_locale()).startswith("en") else "zh-CN"
 
@@ -426,7 +435,7 @@ def link_of(query: dict[str, Any]) -> str:
     """This list's address with some of its parameters changed; empty ones are left out."""
     kept = {**request.args.to_dict(), **query}
     said = {name: value for name, value in kept.items() if value not in (None, "", False)}
-    return url_for(request.endpoint, **{**said, **(request.view_args or {})})
+    return f"{request.path}?{urlencode(said)}" if said else request.path
 
 
 def install(app) -> None:
@@ -437,9 +446,9 @@ def install(app) -> None:
     )  # fmt: skip
     app.jinja_env.globals.update(
         _=gettext, gettext=gettext, ngettext=ngettext, chrome=chrome, may=may, asset=asset, html_lang=html_lang,
-        words=words, today=today, link_of=link_of, drawing=drawing, new_key=session.new_key, now=session.now,
-        LANGUAGES=session.LANGUAGES, VERBS=VERBS, DEVIATIONS=DEVIATIONS, shown_field=shown_field,
-        date=date,
+        has_page=has_page, words=words, today=today, link_of=link_of, drawing=drawing, new_key=session.new_key,
+        now=session.now, LANGUAGES=session.LANGUAGES, VERBS=VERBS, DEVIATIONS=DEVIATIONS, IMPERSONAL=IMPERSONAL,
+        shown_field=shown_field, date=date,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

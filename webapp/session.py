@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, time
+from hashlib import sha256
 
 from flask import Blueprint, current_app, flash, g, redirect, render_template, request, url_for
 from flask import session as cookie
@@ -197,7 +198,7 @@ def me():
         return render_template(
             "me.html",
             person=people.get(work, g.actor.id),
-            current=cookie.get("secret"),
+            current=sha256(cookie["secret"].encode()).hexdigest(),
             rights=people.rights(work, g.actor.id),
             sessions=people.sessions(work, g.actor.id),
             tokens=people.tokens(work, g.actor.id),

@@ -55,7 +55,7 @@ def _page(work, key: str, given: dict | None = None, refused: Refused | None = N
     definition = repository.latest(work, key)
     access.require(work, "start", "process", key)
     form, _digest = repository.start_form(work, definition["id"])
-    values = {**(forms.prefill(form, {}) if form else {}), **(given or {})}
+    values = {**_at_first(work, form), **(given or {})}
     return render_template(
         "start_form.html",
         definition=definition, form=form, values=values, refused=refused, draft_id=draft_id,
@@ -96,8 +96,13 @@ def save_draft(key: str):
 def shown(key: str):
     with reading() as work:
         form, _digest = repository.start_form(work, repository.latest(work, key)["id"])
-        said = {**forms.prefill(form, {}), **render.answers(form, request.form, platform().calendar.zone)}
+        said = {**_at_first(work, form), **render.answers(form, request.form, platform().calendar.zone)}
         return jsonify(shown=forms.asked(form, said, now=work.now))
+
+
+def _at_first(work, form) -> dict:
+    """What the form shows before anything is filled in: it may speak of who starts the case."""
+    return forms.prefill(form, {"starter": runtime.starter(work)}, now=work.now) if form else {}
 
 
 @pages.post("/drafts/<draft_id>/delete")

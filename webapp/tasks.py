@@ -35,7 +35,7 @@ def _page(work, task_id: str, given: dict | None = None, refused: Refused | None
         "task.html",
         task=row, form=form, values=values, refused=refused, papers=papers, timeline=timeline,
         wrong=render.by_field(refused.problems) if refused else {},
-        kept=[one for one in papers if one["task_id"] == task_id and one["field"]],
+        kept=[one for one in papers if one["field"] and (one["task_id"] == task_id or _is_named(one, values))],
         verbs={verb.name: verb for verb in tasks.verbs(work, row)},
         case=cases.one(work, row["root_id"]), steps=cases.open_steps(work, row["root_id"]),
         summary=_summary(work, row), comments=cases.comments(work, row["root_id"]),
@@ -43,6 +43,11 @@ def _page(work, task_id: str, given: dict | None = None, refused: Refused | None
         names=people.names(work, {row["assignee_id"], row["owner_id"], row["closed_by"], row["closed_for"]} - {None}),
         editable=_is_editable(work, row), helps=_documentation(work, row),
     )  # fmt: skip
+
+
+def _is_named(paper, values: dict) -> bool:
+    """Whether a field shows a paper that was handed in earlier in the case: it is kept unless it is unticked."""
+    return paper["id"] in (values.get(paper["field"]) or ())
 
 
 def _known(work, row, form) -> dict:

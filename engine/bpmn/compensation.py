@@ -81,6 +81,16 @@ def next_one(run: Execution, token: Token) -> None:
     _then(run, token, token.memo.pop("then"))
 
 
+def give_up(run: Execution, token: Token) -> None:
+    """Whoever asked to undo is cancelled: the handler that runs for it ends, and what was kept for it is let go."""
+    for one in [t for t in run.tasks.values() if t.memo.get("for") == token.id]:
+        run.drop(one)
+    for record in token.memo.pop("undo"):
+        kept = record.get("scope", record.get("close"))
+        if kept in run.scopes:
+            run.close_scope(run.scopes[kept])
+
+
 def handled(run: Execution, token: Token) -> None:
     """A handler is done: whoever asked for it goes on."""
     asked = run.tasks.get(token.memo["for"])
@@ -185,7 +195,8 @@ def _linked(throw: Element) -> list[Element]:
     """The link to which a link throw leads."""
     if throw.kind != "intermediateThrowEvent" or throw.event != "link":
         return []
-    return [s for s in throw.siblings if s.kind == "intermediateCatchEvent" and throw in s.node.throwers]
+    catching = (s for s in throw.siblings if s.kind == "intermediateCatchEvent" and s.event == "link")
+    return [s for s in catching if throw in s.node.throwers]
 
 
 # --- helpers ------------------------------------------------------------------------------------------

@@ -71,16 +71,20 @@ def _catchers(
             boundary = _fitting(here.element.boundaries, kind, code)
             if boundary is not None:
                 yield here, boundary, here.scope
-        if "body" not in here.scope.data and not here.element.triggered_by_event:
-            start = _fitting(_starts(run, here.scope), kind, code)
+        if "body" not in here.scope.data:
+            start = _fitting(_starts(run, here), kind, code)
             if start is not None:
                 yield None, start, here.scope
         here = run.owner(here.scope)
 
 
-def _starts(run: Execution, scope: Scope) -> list[Element]:
-    element = run.process.elements.get(scope.element_id, run.process.root)
-    return [c for one in element.event_subprocesses for c in one.children if c.kind == "startEvent"]
+def _starts(run: Execution, here: Token) -> list[Element]:
+    """Event sub-processes that may still start where a token is: none where one has ended all else, and not itself."""
+    inside = here.element if here.element.triggered_by_event else None
+    if inside is not None and inside.starter.interrupting:
+        return []
+    around = run.process.elements.get(here.scope.element_id, run.process.root)
+    return [one.starter for one in around.event_subprocesses if one is not inside and one.starter is not None]
 
 
 def _fitting(events: list[Element], kind: str, code: str | None) -> Element | None:

@@ -288,6 +288,8 @@ class Execution(Machine):
         if token.id not in self.tasks:
             return
         self.silence(token)
+        if "undo" in token.memo:
+            compensation.give_up(self, token)
         own = token.memo.get("scope")
         if own in self.scopes:
             self.empty(self.scopes[own])
@@ -420,9 +422,9 @@ class Execution(Machine):
         """Something leaves the instance. A signal is heard inside first."""
         self._thrown.append(thrown)
         if thrown.kind == "signal":
-            for wait in list(self.waits.values()):
+            for token_id, wait in sorted(self.waits.items()):  # in the order in which they came, also after loading
                 if wait.kind == "signal" and wait.signal_name == thrown.name:
-                    self.fire(wait.token, thrown.variables)
+                    self.fire(token_id, thrown.variables)
 
     def say(self, type: str, token: Token, data: dict[str, Any] | None = None) -> None:
         """One thing for the path."""

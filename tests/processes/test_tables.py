@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import cache
 
 import pytest
-from engine import dmn
 
+from engine import dmn
 from tests.processes.walk import HOME
 
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)

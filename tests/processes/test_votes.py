@@ -10,11 +10,11 @@ from functools import cache
 from itertools import product
 
 import pytest
-from engine import feel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from engine import feel
 from tests.processes.walk import HOME
 
 FILE = HOME / "processes" / "multi_level_approval" / "multi_level_approval.bpmn"

@@ -55,6 +55,9 @@ function helpBody() {
   const given = document.getElementById("bd-help");
   if (given) return given.content.cloneNode(true);
   const list = make("dl", { className: "bd-keys mb-0" });
+  for (const place of document.querySelectorAll("[data-key][data-key-label]")) {
+    list.append(make("dt", {}, make("kbd", {}, place.dataset.key)), make("dd", {}, place.dataset.keyLabel));
+  }
   for (const [key, word] of KEYS) list.append(make("dt", {}, make("kbd", {}, key)), make("dd", {}, say(word)));
   return list;
 }

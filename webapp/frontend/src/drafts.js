@@ -23,6 +23,8 @@ async function save(form, options) {
   try {
     const answer = await postForm(form, form.dataset.draftUrl, options);
     if (!answer.ok) throw new Error(String(answer.status));
+    const { draft } = await answer.json();
+    if (draft && form.elements.draft_id) form.elements.draft_id.value = draft;
     form.bdSavedAt = Date.now();
     tell(form);
   } catch {

@@ -86,10 +86,10 @@ function depend(form) {
 const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 function drop(input) {
-  const list = make("ul", { className: "small mb-0 mt-1", role: "status" });
+  const list = make("ul", { className: "small mb-0" });
   const zone = make("div", { className: "bd-drop" }, make("span", { className: "text-body-secondary small" }, say("choose_files")));
   input.before(zone);
-  zone.append(input, list);
+  zone.append(input, make("div", { role: "status" }, list));
   for (const name of ["dragover", "dragleave", "drop"]) zone.addEventListener(name, (event) => {
     event.preventDefault();
     zone.classList.toggle("bd-over", name === "dragover");
@@ -97,6 +97,19 @@ function drop(input) {
   });
   input.addEventListener("change", () => list.replaceChildren(
     ...[...input.files].map((file) => make("li", {}, `${file.name} (${size(file.size)})`))));
+}
+
+// --- the fields of a data set stand with the choice of the set ------------------------------------
+function sets(select) {
+  const groups = [...(select.form ?? document).querySelectorAll("[data-of-set]")];
+  function look() {
+    for (const group of groups) {
+      group.hidden = group.dataset.ofSet !== select.value;
+      for (const input of group.querySelectorAll("input")) input.disabled = group.hidden;
+    }
+  }
+  select.addEventListener("change", look);
+  look();
 }
 
 // --- selections ---------------------------------------------------------------------------------
@@ -136,6 +149,7 @@ setInterval(times, 60_000);
 // --- all of it ----------------------------------------------------------------------------------
 const KINDS = {
   "[data-lookup]": lookup, "form[data-when-url]": depend, "input[type=file][data-drop]": drop, "table[data-selectable]": selectable,
+  "select[data-chooses-set]": sets,
 };
 
 export function fields(root) {

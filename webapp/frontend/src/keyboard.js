@@ -26,17 +26,31 @@ function open() {
 }
 
 function claim() {
-  (current()?.querySelector("form[data-claim]") ?? document.querySelector("form[data-claim]:not([data-row] *)"))?.requestSubmit();
+  const place = current()?.querySelector("[data-claim]") ?? document.querySelector("[data-claim]:not([data-row] *)");
+  if (place?.tagName === "FORM") place.requestSubmit(); else place?.click();
+}
+
+/* A page names more keys itself: data-key="t" on a button or on a folded verb. */
+function ofPage(key) {
+  const place = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!place) return null;
+  return () => (place.tagName === "DETAILS" ? place.querySelector("summary") : place).click();
 }
 
 const KEYS = {
   "/": () => document.querySelector("[data-search]")?.focus(), "?": help,
-  j: () => move(1), k: () => move(-1), o: open, c: claim,
+  j: () => move(1), k: () => move(-1), o: open, c: claim, a: () => document.querySelector(".bd-decision input")?.focus(),
 };
 
 function typing(target) {
   return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.closest("[data-modeler], .djs-container, dialog");
 }
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-open-goto]") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  goTo();
+});
 
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && !document.querySelector("dialog[open]")) {
@@ -46,6 +60,6 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
   if (event.key === "Enter" && event.target.matches("[data-row]")) { event.preventDefault(); open(); }
-  const act = KEYS[event.key];
+  const act = KEYS[event.key] ?? ofPage(event.key);
   if (act) { event.preventDefault(); act(); }
 });

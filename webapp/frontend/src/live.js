@@ -6,8 +6,10 @@ function mark(part) {
   return part.contains(active) && (active.id || active.dataset.row) ? { id: active.id, row: active.dataset.row } : null;
 }
 
+/* Nothing is taken from under somebody who types or selects. */
 function busy(part) {
-  return part.contains(document.activeElement) && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
+  return part.querySelector("tbody input[type=checkbox]:checked") !== null
+    || part.contains(document.activeElement) && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
 }
 
 function put(part, html, enhance) {

@@ -1,0 +1,199 @@
+"""Random models walked at random, against a second telling of what they mean.
+
+Each seed draws a model and a path of outside actions. After every action the engine must wait for the same
+things, hold the same variables and have done the same work as the reference, once in one go and once saved
+and loaded after every step; and the path in its log must be one that the drawing allows. A run tells its
+seeds; `make fuzz N=…` walks as many more as one likes, beginning where the day puts it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from engine import bpmn
+from tests.models.case import Case, process_of
+from tests.models.generator import drawn, random_model
+from tests.models.reference import Reference, Wait
+
+ACTIONS = 30
+SEEDS = 300
+MORE = int(os.environ.get("FUZZ", "0"))
+EVENTS = ("message", "signal", "timer")
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, 20))
+def test_the_engine_does_what_the_model_means(first):
+    for seed in range(first, first + 20):
+        walk(seed)
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(not MORE, reason="FUZZ says how many")
+def test_the_engine_does_what_many_more_models_mean():
+    first = date.today().toordinal() * 1000
+    for seed in range(first, first + MORE):
+        walk(seed)
+
+
+def walk(seed: int) -> Reference:
+    """One model along one path; an assertion that fails names the seed and the path so far."""
+    model = random_model(seed)
+    process = process_of(drawn(model))
+    reference, path = Reference(model), []
+    cases = [Case(process, model.variables, reload=reload) for reload in (False, True)]
+    chance = random.Random(f"walk {seed}")
+    try:
+        for _ in range(ACTIONS):
+            for case in cases:
+                compare(case, reference)
+            if reference.completed:
+                break
+            step = choose(chance, reference)
+            if step is None:
+                break
+            path.append(step)
+            apply(step, reference, cases)
+        for case in cases:
+            follow(case)
+    except Exception as error:
+        raise AssertionError(f"seed {seed} after {path}: {type(error).__name__}: {error}") from error
+    return reference
+
+
+# --- acting -----------------------------------------------------------------------------------
+def choose(chance: random.Random, reference: Reference) -> tuple | None:
+    """(verb, name of the wait, which of those, arguments), or a change of variables."""
+    able = [wait for wait in waits_in_order(reference) if wait.kind != "condition"]
+    if not able or chance.random() < 0.1:
+        return ("set", None, ({f"v{chance.randrange(3)}": chance.randint(0, 9)},), 0)
+    busy = [wait for wait in able if wait.kind not in EVENTS]
+    wait = chance.choice(busy) if busy and chance.random() < 0.6 else chance.choice(able)
+    same = [one for one in waits_in_order(reference) if one.name == wait.name]
+    return (*verb(chance, wait), same.index(wait))
+
+
+def verb(chance: random.Random, wait: Wait) -> tuple:
+    values = {f"v{chance.randrange(3)}": chance.randint(0, 9)} if chance.random() < 0.5 else {}
+    if wait.kind in EVENTS:
+        return ("fire", wait.name, ({} if wait.kind == "timer" else values,))
+    if wait.kind == "incident":
+        retried = hasattr(wait.host.block, "many") and chance.random() < 0.5
+        return ("retry", wait.name, ()) if retried else ("skip", wait.name, ({},))
+    if not wait.id.startswith("undo"):
+        if wait.kind in ("service", "call") and chance.random() < 0.25:
+            return ("fail", wait.name, (chance.choice("ABD"), values))
+        if wait.kind == "user" and chance.random() < 0.15:
+            return ("escalate", wait.name, (chance.choice("ABD"), values))
+    return ("complete", wait.name, ({"w": 7} if getattr(wait.host.block, "mapped", False) else values,))
+
+
+def apply(step: tuple, reference: Reference, cases: list[Case]) -> None:
+    if step[0] == "set":
+        reference.set(*step[2])
+        for case in cases:
+            case.set(**step[2][0])
+        return
+    name, wanted, arguments, which = step
+    wait = [one for one in waits_in_order(reference) if one.name == wanted][which]
+    getattr(reference, {"skip": "complete"}.get(name, name))(wait, *arguments)
+    for case in cases:
+        token = [one for one in tokens_in_order(case) if name_of(case, one) == wanted][which]
+        if name == "fail":
+            case.run.throw_error(token, arguments[0], "It failed.", arguments[1])
+        else:
+            getattr(case.run, name)(token, *arguments)
+        case.settle()
+
+
+# --- comparing --------------------------------------------------------------------------------
+def compare(case: Case, reference: Reference) -> None:
+    said = {
+        "waits": Counter(name_of(case, token) for token in case.run.waits), "variables": case.variables,
+        "completed": case.completed, "thrown": Counter((one.kind, one.name) for one in case.thrown),
+        "done": done(case, reference),
+    }  # fmt: skip
+    meant = {
+        "waits": Counter(wait.name for wait in reference.waits), "variables": reference.root.variables,
+        "completed": reference.completed, "thrown": Counter(reference.thrown), "done": reference.done,
+    }  # fmt: skip
+    for key, value in meant.items():
+        assert said[key] == value, f"{key}: {said[key]} is not {value}"
+
+
+def done(case: Case, reference: Reference) -> Counter:
+    """How often each activity was completed, each loop as a whole."""
+    ended = (step.element_id for step in case.trail if step.type == "element.completed" and "loopCounter" not in step.data)
+    return Counter(id for id in ended if id in reference.done or id.startswith(("t", "undo", "s")) and "_" not in id and id != "start")
+
+
+def waits_in_order(reference: Reference) -> list[Wait]:
+    return sorted(reference.waits, key=lambda wait: (wait.name, wait.place))
+
+
+def tokens_in_order(case: Case) -> list[int]:
+    return sorted(case.run.waits, key=lambda token: (name_of(case, token), place_of(case, token)))
+
+
+def name_of(case: Case, token: int) -> tuple[str, str, tuple[int, ...]]:
+    """(element, kind, which child of which loop)."""
+    wait, here = case.run.waits[token], case.run.tasks[token]
+    scopes = list(case.run.inner(here).chain())[::-1]
+    counters = tuple(scope.variables["loopCounter"] for scope in scopes if "loopCounter" in scope.variables)
+    return wait.element_id, wait.kind, counters
+
+
+def place_of(case: Case, token: int) -> tuple[int, ...]:
+    here = case.run.tasks[token]
+    owners = [scope.data["owner"] for scope in here.scope.chain() if "owner" in scope.data][::-1]
+    return (*owners, here.memo.get("host", here.memo.get("race", token)), token)
+
+
+# --- the path that was logged -------------------------------------------------------------------
+def follow(case: Case) -> None:
+    """Every flow that was taken leaves an element that had just been completed, and leads on as drawn."""
+    elements, flows = case.process.elements, case.process.flows
+    arrived: Counter[str] = Counter()
+    last: bpmn.Step | None = None
+    left: list[str] = []
+    for step in [*case.trail, bpmn.Step("end", "", None, {})]:
+        if step.type == "flow.taken":
+            flow = flows[step.data["flow"]]
+            assert last is not None and (last.element_id, last.token) == (flow.source.id, step.token), f"{flow.id} was taken too early"
+            left.append(flow.id)
+            arrived[flow.id] += 1
+            continue
+        if last is not None:
+            left_as_drawn(elements[last.element_id], left)
+        last, left = None, []
+        if step.type == "element.completed" and "loopCounter" not in step.data and "compensation" not in step.data:
+            came_as_drawn(elements[step.element_id], arrived)
+            last = step
+
+
+def left_as_drawn(element: bpmn.Element, taken: list[str]) -> None:
+    """Which flows an element may be left by."""
+    drawn_flows = [flow.id for flow in element.outgoing]
+    assert set(taken) <= set(drawn_flows) and len(set(taken)) == len(taken)
+    if element.kind in ("exclusiveGateway", "eventBasedGateway"):
+        assert len(taken) == 1, f"{element.id} was left by {taken}"
+    elif element.kind == "inclusiveGateway":
+        assert taken, f"{element.id} was left by no flow"
+    else:
+        assert taken == drawn_flows, f"{element.id} was left by {taken}, not by {drawn_flows}"
+
+
+def came_as_drawn(element: bpmn.Element, arrived: Counter[str]) -> None:
+    """Take what came to an element: one token of each flow at a join, else one."""
+    here = [flow.id for flow in element.incoming if arrived[flow.id]]
+    if not element.incoming:
+        return
+    assert here, f"{element.id} was completed, but no token came to it"
+    if element.kind == "parallelGateway":
+        assert len(here) == len(element.incoming), f"{element.id} joined only {here}"
+    for flow in here if element.kind in ("parallelGateway", "inclusiveGateway") else here[:1]:
+        arrived[flow] -= 1

@@ -1,0 +1,197 @@
+"""What a random model is made of: blocks inside blocks, each of which is entered once and left once.
+
+A block says what is drawn and nothing about how it runs: `generator` draws it as BPMN, `reference` says
+what it means. Conditions compare one variable with a number. Whatever ends other things at once (errors,
+escalations, signals, termination, compensation) stands right behind a task of a person, so that nothing
+else is under way when it happens and the order in which branches run does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Test:
+    """`variable op number`, as FEEL and as what it means."""
+
+    __test__ = False
+    variable: str
+    op: str
+    number: int
+
+    @property
+    def feel(self) -> str:
+        return f"{self.variable} {self.op} {self.number}"
+
+    def holds(self, see: Callable[[str], Any]) -> bool:
+        value = see(self.variable)
+        return value > self.number if self.op == ">" else value < self.number
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is waited for or thrown: timer message signal error escalation conditional compensation terminate cancel none."""
+
+    kind: str
+    name: str | None = None
+    #: of a timer: how often; None is once
+    times: int | None = None
+    test: Test | None = None
+
+
+@dataclass
+class Catcher:
+    """A boundary event and what follows it: back to behind its host when it interrupts, else to an end of its own."""
+
+    id: str
+    event: Event
+    interrupting: bool
+    handler: Block
+
+
+@dataclass
+class EventSub:
+    """An event sub-process."""
+
+    id: str
+    event: Event
+    interrupting: bool
+    body: Block
+    locals: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def start(self) -> str:
+        return f"{self.id}_on"
+
+
+@dataclass(frozen=True)
+class Many:
+    """Many times: `parallel`, `sequential` or `loop` (standard)."""
+
+    kind: str
+    items: tuple[int, ...]
+    #: as many as are enough
+    until: int | None = None
+    results: str | None = None
+
+
+class Block:
+    """Any block."""
+
+
+@dataclass
+class Seq(Block):
+    parts: list[Block]
+
+
+@dataclass
+class Task(Block):
+    """user manual service call receive script task send"""
+
+    id: str
+    kind: str
+    many: Many | None = None
+    catchers: list[Catcher] = field(default_factory=list)
+    #: the task that undoes it
+    undo: Task | None = None
+    #: whether it reads v0 + 1 as w and writes w to v1
+    mapped: bool = False
+
+
+@dataclass
+class Sub(Block):
+    id: str
+    body: Block
+    #: variable -> FEEL number
+    locals: dict[str, str] = field(default_factory=dict)
+    #: variable that takes what `acc` came to
+    sums: str | None = None
+    many: Many | None = None
+    catchers: list[Catcher] = field(default_factory=list)
+    event_subs: list[EventSub] = field(default_factory=list)
+    transaction: bool = False
+
+
+@dataclass
+class Xor(Block):
+    id: str
+    branches: list[tuple[Test | None, Block]]
+
+
+@dataclass
+class And(Block):
+    id: str
+    branches: list[Block]
+
+
+@dataclass
+class Or(Block):
+    id: str
+    branches: list[tuple[Test | None, Block]]
+
+
+@dataclass
+class Loop(Block):
+    """As often as `times` says, counted in a variable."""
+
+    id: str
+    body: Block
+    times: int
+
+    @property
+    def variable(self) -> str:
+        return f"i_{self.id}"
+
+
+@dataclass
+class Race(Block):
+    """An event-based gateway."""
+
+    id: str
+    arms: list[tuple[str, Event, Block]]
+
+
+@dataclass
+class Catch(Block):
+    id: str
+    event: Event
+
+
+@dataclass
+class Throw(Block):
+    """signal escalation message compensation link"""
+
+    id: str
+    event: Event
+
+
+@dataclass
+class End(Block):
+    """The way ends here: none error terminate escalation signal cancel compensation"""
+
+    id: str
+    event: Event
+
+
+def never_left(block: Block) -> bool:
+    """Whether every way through a block ends in it."""
+    if isinstance(block, Seq):
+        return any(never_left(part) for part in block.parts)
+    if isinstance(block, (Xor, Or)):
+        return all(never_left(branch) for _, branch in block.branches)
+    if isinstance(block, Race):
+        return all(never_left(branch) for *_, branch in block.arms)
+    return isinstance(block, End) or (isinstance(block, Loop) and never_left(block.body))
+
+
+@dataclass
+class Model:
+    """A process: its body, its event sub-processes and the variables it begins with."""
+
+    body: Block
+    event_subs: list[EventSub]
+    variables: dict[str, Any]
+    seed: int

@@ -1,0 +1,31 @@
+"""What the walks of the processes share: stories are walked once per file and then asked many things.
+
+`walked(process_key, story)` walks a story on a database of its own and gives the walk; asked again for the
+same story it gives the same walk, so that a test may ask for all of them and pay only for what nobody walked.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.conftest import open_at
+from tests.processes.walk import Walk
+
+
+@pytest.fixture(scope="module")
+def walked(demo_files, tmp_path_factory):
+    opened, known = [], {}
+
+    def walk(process_key: str, story) -> Walk:
+        if id(story) not in known:
+            var = tmp_path_factory.mktemp("walk") / "var"
+            shutil.copytree(demo_files, var)
+            opened.append(open_at(var))
+            known[id(story)] = Walk(opened[-1]).tell(story, process_key)
+        return known[id(story)]
+
+    yield walk
+    for platform in opened:
+        platform.close()

@@ -1,0 +1,603 @@
+"""Every page answers for the right people and refuses the others, without scripts, in one clear sentence."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from engine import cases, people, runtime, tasks
+from lxml import html
+
+from tests.webapp import visitor
+from tests.webapp.visitor import KEY, LEAVE, PASSWORD, Visitor, pick
+from webapp import create_app
+
+
+@pytest.fixture
+def app(demo):
+    visitor.deploy_leave(demo)
+    return create_app(demo)
+
+
+@pytest.fixture
+def case(app, demo) -> str:
+    return visitor.ask_for_leave(demo)
+
+
+@pytest.fixture
+def task(demo, case) -> str:
+    """The decision that waits for Bert."""
+    return visitor.task_of(demo, "bert")
+
+
+@pytest.fixture
+def anna(app):
+    return Visitor(app, "anna")
+
+
+@pytest.fixture
+def bert(app):
+    return Visitor(app, "bert")
+
+
+# --- who comes in -----------------------------------------------------------------------------
+INSIDE = ("/inbox", "/start", "/cases", "/processes", "/incidents", "/me", "/search?q=x", "/inbox/fragment")
+
+
+@pytest.mark.parametrize("path", INSIDE)
+def test_without_signing_in_every_page_leads_to_the_sign_in_page(app, path):
+    answer = Visitor(app).get(path, 303)
+    assert answer.location.startswith("/sign-in")
+
+
+def test_sign_in_leads_to_the_page_that_was_asked_for(app, demo):
+    with demo.work(people.SYSTEM) as work:
+        people.set_password(work, people.by_login(work, "anna")["id"], PASSWORD)
+    guest = Visitor(app)
+    page = guest.follow(guest.get("/cases?q=leave", 303))
+    said = page.form("/sign-in")
+    assert said["next"] == "/cases?q=leave"
+    answer = guest.post("/sign-in", {**said, "login": "anna", "password": PASSWORD})
+    assert answer.location == "/cases?q=leave"
+    assert "示例·安娜 Anna" in guest.get("/inbox").text
+
+
+def test_a_wrong_password_gets_one_sentence_and_the_name_back(app):
+    answer = Visitor(app).post("/sign-in", {"login": "anna", "password": "wrong"}, 403)
+    assert answer.told == ["Name or password is wrong, or the account is locked for a while."]
+    assert answer.one("#login").get("value") == "anna"
+    assert answer.one("#password").get("aria-invalid") == "true"
+    assert not answer.one("#password").get("value")
+
+
+def test_sign_in_never_redirects_to_another_site(app, demo):
+    with demo.work(people.SYSTEM) as work:
+        people.set_password(work, people.by_login(work, "anna")["id"], PASSWORD)
+    said = {"login": "anna", "password": PASSWORD, "next": "//elsewhere.example/"}
+    assert Visitor(app).post("/sign-in", said).location == "/inbox"
+
+
+def test_signing_out_ends_the_session(app, anna):
+    assert anna.post("/sign-out").location == "/sign-in"
+    anna.get("/inbox", 303)
+
+
+def test_a_form_without_its_token_is_refused_and_the_page_says_what_to_do(anna):
+    answer = anna.post("/inbox/filters", {"name": "x"}, 400, token=False)
+    assert "Load it again and repeat what you did." in answer.text
+    assert answer.all("nav.bd-nav"), "the page still knows who asks"
+
+
+def test_a_page_that_is_not_there_says_so(anna):
+    assert "There is no such page, or it is not for you." in anna.get("/nowhere", 404).text
+
+
+# --- for whom each page is -----------------------------------------------------------------------
+OWN = ("/inbox", "/inbox?view=group", "/inbox?view=done", "/inbox?view=started", "/inbox?view=drafts", "/start",
+       f"/start/{KEY}", f"/start/{KEY}/upload", "/cases", "/processes", f"/processes/{KEY}", "/incidents",
+       "/incidents?state=resolved", "/me", "/help")  # fmt: skip
+CASE = ("", "?tab=path", "?tab=data", "?tab=papers")
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_pages_answer_for_an_employee(app, case, anna, path):
+    anna.get(path)
+
+
+@pytest.mark.parametrize("tab", CASE)
+def test_a_case_opens_for_its_starter_and_for_who_works_on_it(app, case, anna, bert, tab):
+    for person in (anna, bert):
+        assert "3 days of leave" in person.get(f"/cases/{case}{tab}").text
+
+
+@pytest.mark.parametrize("path", ["", "?tab=data", "/fragment", "/state.json", "/model.bpmn"])
+def test_a_case_is_not_there_for_those_whom_it_does_not_concern(app, case, path):
+    clara = Visitor(app, "clara")
+    clara.get(f"/cases/{case}{path}", 404)
+
+
+def test_a_task_is_not_there_for_those_whom_it_does_not_concern(app, task):
+    clara = Visitor(app, "clara")
+    clara.get(f"/tasks/{task}", 404)
+    clara.post(f"/tasks/{task}/complete", {"decision": "approve", "opinion": "Mine."}, 404)
+    clara.post(f"/tasks/{task}/comments", {"text": "Hello"}, 404)
+
+
+def test_only_operators_see_the_technical_side_of_a_case(app, case, anna):
+    assert "tab=technical" not in anna.get(f"/cases/{case}").raw
+    anna.get(f"/cases/{case}?tab=technical", 403)
+    operator = Visitor(app, "olga")
+    assert "What waits in the engine" in operator.get(f"/cases/{case}?tab=technical").text
+
+
+def test_partners_see_no_models(app):
+    partner = Visitor(app, "paula")
+    assert "Your role does not allow this." in partner.get("/processes", 403).text
+    assert "/processes" not in {one.get("href") for one in partner.get("/inbox").all("nav a")}
+
+
+def test_publishing_is_for_designers(app, anna):
+    page = anna.get("/processes")
+    assert page.all("button[disabled][aria-describedby]")
+    assert "Your role does not allow to publish processes." in page.text
+    anna.get("/processes/deploy", 403)
+    Visitor(app, "dirk").get("/processes/deploy")
+
+
+def test_the_navigation_shows_only_what_a_person_may_use(app, anna):
+    links = {one.get("href") for one in anna.get("/inbox").all("nav.bd-nav a")}
+    assert "/inbox" in links and "/incidents" not in links
+    assert "/incidents" in {one.get("href") for one in Visitor(app, "olga").get("/inbox").all("nav.bd-nav a")}
+
+
+@pytest.mark.parametrize("login", ["anna", "bert", "eva", "dora", "olga", "ada", "dirk", "sara", "cora", "uwe", "paula", "viktor"])
+def test_whatever_the_navigation_offers_opens(app, login):
+    person = Visitor(app, login)
+    for link in person.get("/inbox").all("nav.bd-nav a"):
+        answer = person.client.get(link.get("href"), follow_redirects=True)
+        assert answer.status_code == 200, link.get("href")
+        assert link.get("href") == _current(answer)
+
+
+def _current(answer) -> str:
+    return pick(html.document_fromstring(answer.get_data(as_text=True)), "nav.bd-nav a[aria-current]")[0].get("href")
+
+
+# --- the list of what waits ------------------------------------------------------------------------
+def test_what_waits_is_listed_with_its_working_time_left_and_counted_on_the_tab(app, task, bert):
+    page = bert.get("/inbox")
+    row = page.one("tr[data-row]")
+    assert row.get("data-row") == task
+    assert "2 d left" in " ".join(row.text_content().split())
+    assert page.all("nav.bd-tabs a[aria-current] .bd-count")[0].text_content() == "1"
+
+
+def test_a_late_task_says_so_in_words(app, demo, task, bert):
+    demo.clock.move(days=9)
+    late = Visitor(app, "bert").get("/inbox")  # her session has ended meanwhile
+    assert "over" in late.one(".bd-due-late").text_content()
+    assert "1 of them is late" in late.text
+
+
+def test_lists_can_be_searched_and_a_filter_kept_under_a_name(app, task, bert):
+    assert not bert.get("/inbox?q=unicorn").all("tr[data-row]")
+    assert "Nothing fits this filter." in bert.get("/inbox?q=unicorn").text
+    bert.post("/inbox/filters", {"name": "Leaves", "query": "view=mine&q=leave", "back": "/inbox"})
+    page = bert.get("/inbox")
+    link = next(one for one in page.all(".bd-saved-one a") if "Leaves" in one.text_content())
+    assert bert.get(link.get("href")).all("tr[data-row]")
+
+
+def test_a_filter_needs_a_name(app, bert):
+    answer = bert.post("/inbox/filters", {"name": " ", "query": "", "back": "/inbox"})
+    assert bert.follow(answer).told == ["Give the filter a name."]
+
+
+def test_the_fragment_is_sent_once_and_then_only_when_something_changed(app, demo, task, bert):
+    first = bert.get("/inbox/fragment")
+    again = bert.get("/inbox/fragment", 304, **{"If-None-Match": first.headers["ETag"]})
+    assert not again.raw
+    visitor.ask_for_leave(demo, "anna", days=4)
+    assert bert.get("/inbox/fragment", 200, **{"If-None-Match": first.headers["ETag"]}).raw.count("data-row") == 2
+
+
+def test_a_case_fragment_holds_no_token_and_stays_the_same(app, case, anna):
+    first = anna.get(f"/cases/{case}/fragment")
+    assert "csrf" not in first.raw
+    anna.get(f"/cases/{case}/fragment", 304, **{"If-None-Match": first.headers["ETag"]})
+
+
+def test_a_task_of_ones_group_is_claimed_in_one_click_and_the_list_stays(app, demo, case):
+    visitor.decided(demo)
+    fiona, frank = Visitor(app, "fiona"), Visitor(app, "frank")
+    page = fiona.get("/inbox?view=group")
+    button = page.one("button[data-claim]")
+    said = {"then": "list", "back": "/inbox?view=group"}
+    answer = fiona.post(button.get("formaction"), said)
+    assert answer.location == "/inbox?view=group"
+    assert fiona.follow(answer).told == ["The task is yours."]
+    late = frank.post(button.get("formaction"), said)
+    assert "is already claimed by 示例·菲奥娜 Fiona" in frank.follow(late).told[0]
+
+
+def test_several_are_claimed_at_once_and_each_refusal_is_told(app, demo, case):
+    visitor.decided(demo)
+    fiona = Visitor(app, "fiona")
+    mine = visitor.task_of(demo, "fiona", "group")
+    page = fiona.follow(fiona.post("/inbox/claim", {"task": [mine, "nothing"], "back": "/inbox"}))
+    assert page.told == ["1 tasks are yours now.", "There is no such task."]
+
+
+def test_anything_is_found_by_its_number_or_title(app, demo, case, anna):
+    found = anna.client.get("/search?q=leave").get_json()["results"]
+    assert {"title": "3 days of leave", "url": f"/cases/{case}"}.items() <= found[0].items()
+    assert not Visitor(app, "clara").client.get("/search?q=leave").get_json()["results"]
+
+
+# --- a task ---------------------------------------------------------------------------------------
+def test_the_form_stands_beside_what_the_case_is_about(app, task, bert):
+    page = bert.get(f"/tasks/{task}")
+    assert "The sea is calling." in page.one("aside").text_content()
+    assert {one.get("value") for one in page.all("input[name=decision]")} == {"approve", "reject"}
+    assert all(one.get("type") == "radio" for one in page.all("input[name=decision]"))
+
+
+def test_an_empty_form_comes_back_with_a_sentence_at_each_field(app, task, bert):
+    page = bert.post(f"/tasks/{task}/complete", {"opinion": "I have read it."}, 422)
+    assert page.one("#f-opinion").text_content().strip() == "I have read it."
+    wrong = page.one("[data-field=decision]")
+    assert "is required" in wrong.text_content()
+    assert page.all("#form-errors a[href='#f-decision']")
+    described = page.one("fieldset#f-decision").get("aria-describedby").split()[0]
+    assert page.one(f"#{described}").text_content().strip()
+
+
+def test_a_wrong_text_is_marked_for_screen_readers(app, task, bert):
+    page = bert.post(f"/tasks/{task}/complete", {"decision": "approve", "opinion": "x"}, 422)
+    field = page.one("#f-opinion")
+    assert field.get("aria-invalid") == "true"
+    assert page.one(f"#{field.get('aria-describedby').split()[0]}").text_content().strip()
+
+
+def test_completing_leads_to_the_next_task_or_back_to_the_list(app, demo, task, bert):
+    visitor.ask_for_leave(demo, "anna", days=5)
+    answers = {"decision": "approve", "opinion": "Go."}
+    answer = bert.post(f"/tasks/{task}/complete", answers)
+    assert re.fullmatch(r"/tasks/\w+", answer.location) and task not in answer.location
+    following = answer.location
+    assert bert.follow(answer).told[0].startswith("Done: Decide on the leave")
+    assert bert.post(f"{following}/complete", {**answers, "then": "list"}).location == "/inbox"
+
+
+def test_the_repeat_of_a_form_does_nothing_twice(app, demo, task, bert):
+    said = bert.get(f"/tasks/{task}").form(f"/tasks/{task}/complete") | {"decision": "approve", "opinion": "Go."}
+    first, second = bert.post(f"/tasks/{task}/complete", said), bert.post(f"/tasks/{task}/complete", said)
+    assert first.location == second.location
+    with demo.read(people.SYSTEM) as work:
+        root = tasks.find(work, task)["root_id"]
+        assert [one["type"] for one in cases.timeline(work, root)].count("task.completed") == 1
+
+
+def test_a_task_that_is_done_shows_who_did_it_and_no_form(app, demo, task, bert):
+    visitor.decided(demo)
+    page = bert.get(f"/tasks/{task}")
+    assert "Done by 示例·贝特 Bert" in page.told[0]
+    assert not page.all("#task-form")
+    again = bert.post(f"/tasks/{task}/complete", {"decision": "reject", "opinion": "No."}, 303)
+    assert "is already done" in bert.follow(again).told[0]
+
+
+def test_the_starter_sees_the_decision_but_cannot_take_it_and_is_told_why(app, task, anna):
+    page = anna.get(f"/tasks/{task}")
+    assert not page.all("#task-form")
+    assert "This task is not yours to do." in page.text
+    assert "It is with 示例·贝特 Bert." in page.text
+    refused = anna.post(f"/tasks/{task}/complete", {"decision": "approve", "opinion": "Yes."}, 403)
+    assert "This task is not yours to do." in refused.text
+
+
+def test_what_is_possible_is_a_button_and_what_is_not_says_why(app, task, anna, bert):
+    own = bert.get(f"/tasks/{task}")
+    assert {"verb-transfer", "verb-delegate"} <= {one.get("id") for one in own.all("details.bd-verb")}
+    others = anna.get(f"/tasks/{task}")
+    assert "verb-transfer" not in {one.get("id") for one in others.all("details.bd-verb")}
+    assert "Only who holds this task may delegate it." in others.one("#verb-why-not").text_content()
+
+
+def test_a_task_is_passed_on_with_a_reason(app, demo, task, bert):
+    emil = visitor.actor(demo, "emil")
+    bert.get(f"/tasks/{task}")
+    missing = bert.post(f"/tasks/{task}/transfer", {"person_id": emil.id, "reason": ""}, 303)
+    assert bert.follow(missing).told == ["Please say why."]
+    answer = bert.post(f"/tasks/{task}/transfer", {"person_id": "emil", "reason": "He knows the team."})
+    assert bert.follow(answer).told == ["The task is with 示例·埃米尔 Emil now."]
+    assert task in Visitor(app, "emil").get("/inbox").raw
+
+
+def test_a_task_is_not_passed_on_to_whom_the_model_keeps_apart(app, task, bert):
+    answer = bert.post(f"/tasks/{task}/transfer", {"person_id": "anna", "reason": "She knows best."}, 403)
+    assert "nobody decides on her own request" in answer.text
+
+
+def test_a_delegated_task_is_handed_back_with_a_word(app, task, bert):
+    bert.post(f"/tasks/{task}/delegate", {"person_id": "emil", "reason": "Look at it, please."})
+    emil = Visitor(app, "emil")
+    page = emil.get(f"/tasks/{task}")
+    assert "Delegated by 示例·贝特 Bert" in page.text and page.all("#verb-hand-back")
+    emil.post(f"/tasks/{task}/hand-back", {"reason": "Looks fine."})
+    assert "Looks fine." in bert.get(f"/tasks/{task}").text
+
+
+def test_a_draft_is_saved_without_scripts_and_comes_back(app, task, bert):
+    answer = bert.post(f"/tasks/{task}/draft", {"opinion": "Half a thought"})
+    page = bert.follow(answer)
+    assert page.told == ["The draft was saved."]
+    assert page.one("#f-opinion").text_content().strip() == "Half a thought"
+    assert bert.get("/inbox").all("tr[data-row] .bi-pencil")
+
+
+def test_comments_and_papers_are_added_on_the_page_of_the_task(app, task, bert):
+    bert.post(f"/tasks/{task}/comments", {"text": "<b>When</b> exactly?"})
+    bert.post(f"/tasks/{task}/documents", {"file": (io.BytesIO(b"a plan"), "plan.txt")})
+    page = bert.get(f"/tasks/{task}")
+    assert "<b>When</b> exactly?" in page.one("#comments").text_content()
+    link = next(one for one in page.all("#documents a") if "plan.txt" in one.text_content())
+    answer = bert.get(link.get("href"))
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_an_empty_comment_or_no_file_is_one_sentence(app, task, bert):
+    for path, sentence in (("comments", "Write something before you send a comment."), ("documents", "Choose a file first.")):
+        answer = bert.post(f"/tasks/{task}/{path}", {"back": f"/tasks/{task}"})
+        assert bert.follow(answer).told == [sentence]
+
+
+def test_a_starter_urges_and_is_asked_to_wait_an_hour(app, task, anna):
+    assert anna.follow(anna.post(f"/tasks/{task}/urge", {"reason": "Tomorrow!", "back": "/inbox"})).told == ["They were urged."]
+    again = anna.post(f"/tasks/{task}/urge", {"back": "/inbox"})
+    assert "was urged less than an hour ago" in anna.follow(again).told[0]
+
+
+def test_a_case_goes_back_to_an_earlier_step_with_a_reason(app, demo, case):
+    visitor.decided(demo)
+    fiona = Visitor(app, "fiona")
+    note = visitor.task_of(demo, "fiona", "group")
+    page = fiona.get(f"/tasks/{note}")
+    assert [one.get("value") for one in page.all("#return-element option")] == ["decide"]
+    fiona.post(f"/tasks/{note}/return", {"element": "decide", "reason": "The days are wrong."})
+    assert "The days are wrong." in Visitor(app, "bert").get(f"/tasks/{visitor.task_of(demo, 'bert')}").text
+
+
+# --- starting -------------------------------------------------------------------------------------
+def test_a_case_is_started_by_its_form_and_opens(app, anna):
+    said = anna.get(f"/start/{KEY}").form(f"/start/{KEY}")
+    answer = anna.post(f"/start/{KEY}", {**said, "days": "2", "why": "A wedding."})
+    page = anna.follow(answer)
+    assert page.told[0].startswith("Case ") and page.told[0].endswith(" was started.")
+    assert "A wedding." in page.text and "Decide on the leave" in page.text
+
+
+def test_a_start_form_that_is_wrong_keeps_what_was_typed(app, anna):
+    page = anna.post(f"/start/{KEY}", {"days": "99", "why": "A long trip."}, 422)
+    assert page.one("#f-days").get("value") == "99"
+    assert page.one("#f-days").get("aria-invalid") == "true"
+    assert page.one("#f-why").text_content().strip() == "A long trip."
+
+
+def test_a_file_is_not_lost_when_the_form_is_refused(app, anna):
+    page = anna.post(f"/start/{KEY}", {"papers.files": (io.BytesIO(b"an invitation"), "invitation.txt")}, 422)
+    assert "invitation.txt" in page.one("[data-field=papers]").text_content()
+    kept = page.one("[data-field=papers] input[type=checkbox]")
+    said = page.form(f"/start/{KEY}") | {"days": "1", "why": "A wedding.", "papers": kept.get("value")}
+    page = anna.follow(anna.post(f"/start/{KEY}", said))
+    case_id = re.search(r"/cases/(\w+)/fragment", page.raw)[1]
+    assert "invitation.txt" in anna.get(f"/cases/{case_id}?tab=papers").text
+
+
+def test_a_draft_of_a_start_form_is_found_again_and_deleted(app, anna):
+    page = anna.follow(anna.post(f"/start/{KEY}/draft", {"why": "Perhaps."}))
+    assert page.one("#f-why").text_content().strip() == "Perhaps."
+    link = anna.get("/inbox?view=drafts").one("tr[data-row] a")
+    assert "Leave" in link.text_content()
+    draft = link.get("href").rsplit("/", 1)[1]
+    anna.post(f"/drafts/{draft}/delete", {"back": "/inbox?view=drafts"})
+    assert "You have no drafts." in anna.get("/inbox?view=drafts").text
+
+
+def test_a_draft_is_its_authors_alone(app, anna):
+    draft = anna.post(f"/start/{KEY}/draft", {"why": "Secret."}).location
+    Visitor(app, "clara").get(draft, 404)
+
+
+def test_many_cases_start_from_a_spreadsheet_or_none_does(app, anna):
+    def sheet(*rows: str):
+        return {"file": (io.BytesIO("\n".join(("days,why", *rows)).encode()), "leaves.csv")}
+
+    wrong = anna.post(f"/start/{KEY}/upload", sheet("2,A wedding.", "77,Too long."), 422)
+    assert "1 row cannot start a case." in wrong.told[0] and "Nothing was started." in wrong.told[0]
+    assert wrong.one("tbody th").text_content() == "3"
+    good = anna.post(f"/start/{KEY}/upload", sheet("2,A wedding.", "3,A move."), 200)
+    assert "2 cases were started." in good.told[0]
+
+
+def test_a_file_of_another_kind_is_refused_in_one_sentence(app, anna):
+    answer = anna.post(f"/start/{KEY}/upload", {"file": (io.BytesIO(b"x"), "leaves.pdf"), "back": f"/start/{KEY}/upload"})
+    assert anna.follow(answer).told == ["'leaves.pdf' is neither a .csv nor an .xlsx file."]
+
+
+# --- a case ----------------------------------------------------------------------------------------
+def test_the_page_of_a_case_shows_its_stamp_who_has_it_and_what_was_said(app, demo, case, anna):
+    visitor.decided(demo)
+    page = anna.get(f"/cases/{case}")
+    assert "Running" in page.one(".bd-stamp").text_content()
+    assert "Note the leave" in page.one(".bd-now-list").text_content()
+    assert "Go." in page.one(".bd-timeline").text_content()
+    assert page.one("[data-diagram]").get("data-state-url") == f"/cases/{case}/state.json"
+
+
+def test_a_case_is_withdrawn_by_its_starter_with_a_reason(app, case, anna, bert):
+    missing = anna.post(f"/cases/{case}/withdraw", {"reason": "", "back": f"/cases/{case}"})
+    assert anna.follow(missing).told == ["Please say why."]
+    assert "Only who started the case may withdraw it." in bert.post(f"/cases/{case}/withdraw", {"reason": "No."}, 403).text
+    page = anna.follow(anna.post(f"/cases/{case}/withdraw", {"reason": "I stay."}))
+    assert "I stay." in page.one(".bd-timeline").text_content()
+    assert not page.all("#verb-withdraw")
+
+
+def test_a_suspended_case_says_so_on_its_tasks(app, task, case, bert):
+    Visitor(app, "ada").post(f"/cases/{case}/suspend", {"reason": "An inquiry."})
+    assert "The case is suspended; it must be resumed first." in bert.get(f"/tasks/{task}").text
+
+
+def test_the_log_of_a_case_is_checked_on_its_page(app, case, anna):
+    page = anna.follow(anna.post(f"/cases/{case}/verify"))
+    assert re.search(r"\d+ records were checked; none was altered\.", page.told[0])
+
+
+def test_the_list_of_cases_is_filtered_and_taken_along_as_a_file(app, case, anna):
+    assert "3 days of leave" in anna.get(f"/cases?process={KEY}&state=active").text
+    assert "Nothing fits this filter." in anna.get(f"/cases?process={KEY}&state=completed").text
+    answer = anna.get("/cases.csv")
+    assert answer.headers["Content-Type"].startswith("text/csv") and "3 days of leave" in answer.raw
+
+
+def test_data_is_corrected_by_an_operator_only(app, demo, case, anna):
+    said = {"name": "days", "value": "9", "scope": "0", "reason": "A slip of the pen."}
+    anna.post(f"/cases/{case}/variables", said, 403)
+    operator = Visitor(app, "olga")
+    page = operator.follow(operator.post(f"/cases/{case}/variables", said))
+    assert page.told == ["'days' was corrected."]
+    row = next(one for one in page.all("#data tbody tr") if pick(one, "code")[0].text_content() == "days")
+    assert pick(row, "td")[0].text_content() == "9"
+
+
+# --- processes and incidents ------------------------------------------------------------------------
+def test_a_model_that_is_wrong_is_not_published_and_says_where(app):
+    dirk = Visitor(app, "dirk")
+    broken = LEAVE[f"{KEY}.bpmn"].replace(b'sourceRef="note" targetRef="noted"', b'sourceRef="note" targetRef="nowhere"')
+    page = dirk.post("/processes/deploy", {"files": (io.BytesIO(broken), "leave.bpmn"), "act": "deploy"}, 422)
+    assert page.told and page.all(".bd-problem")
+    assert [one["version"] for one in _versions(app)] == [1]
+
+
+def test_a_sound_model_is_checked_without_being_kept_and_published_on_demand(app):
+    dirk = Visitor(app, "dirk")
+    changed = LEAVE[f"{KEY}.bpmn"].replace(b'name="Leave"', b'name="Leave of absence"')
+    dirk.post("/processes/deploy", {"files": (io.BytesIO(changed), "leave.bpmn"), "act": "check"}, 200)
+    assert len(_versions(app)) == 1
+    answer = dirk.post("/processes/deploy", {"files": (io.BytesIO(changed), "leave.bpmn"), "act": "deploy"})
+    assert dirk.follow(answer).told == ["Leave of absence is published as version 2."]
+    assert len(_versions(app)) == 2
+
+
+def _versions(app):
+    from engine import repository
+
+    with app.extensions["platform"].read(people.SYSTEM) as work:
+        return repository.versions(work, KEY)
+
+
+def test_a_version_is_retired_with_a_reason(app, demo):
+    alex = Visitor(app, "alex")
+    definition = _versions(app)[0]["id"]
+    missing = alex.post(f"/definitions/{definition}/retire", {"reason": "", "back": f"/processes/{KEY}"})
+    assert alex.follow(missing).told == ["Please say why."]
+    page = alex.follow(alex.post(f"/definitions/{definition}/retire", {"reason": "Nobody goes on leave any more."}))
+    assert "Retired" in page.one(".bd-head-end").text_content()
+
+
+def test_an_incident_is_shown_and_settled_with_a_reason(app, demo, case):
+    with demo.work(people.SYSTEM) as work:
+        runtime.raise_incident(work, case, "service", "The service does not answer.")
+    olga = Visitor(app, "olga")
+    page = olga.get("/incidents")
+    assert "The service does not answer." in page.text
+    box = page.one("input[name=incident]")
+    answer = olga.post("/incidents/resolve", {"incident": box.get("value"), "action": "retry", "reason": "It is back."})
+    assert "settled" in olga.follow(answer).told[-1]
+    assert "It is back." in olga.get("/incidents?state=resolved").text
+
+
+# --- my own page -------------------------------------------------------------------------------------
+def test_a_substitute_is_named_and_acts_in_the_others_name(app, demo, task, bert):
+    today = demo.clock().astimezone(demo.calendar.zone).date().isoformat()
+    bert.post("/me/substitute", {"person_id": "emil", "from": today, "until": "2026-03-20"})
+    emil = Visitor(app, "emil")
+    button = next(one for one in emil.get("/inbox").all("button[name=person_id]") if "Bert" in one.text_content())
+    page = emil.follow(emil.post("/acting-for", {"person_id": button.get("value")}))
+    assert "You act for 示例·贝特 Bert." in page.told[0]
+    assert task in page.raw
+    emil.post("/acting-for", {"person_id": ""})
+    assert not emil.get("/inbox").all("tr[data-row]")
+
+
+def test_nobody_acts_for_who_did_not_name_her(app, demo, anna):
+    anna.post("/acting-for", {"person_id": visitor.actor(demo, "bert").id}, 403)
+
+
+def test_a_token_is_shown_once_and_revoked(app, anna):
+    page = anna.post("/me/tokens", {"name": "Reports", "scopes": "read", "days": "10"}, 200)
+    assert page.one("#secret").get("value").startswith("bd_")
+    mine = anna.get("/me")
+    assert page.one("#secret").get("value") not in mine.raw
+    revoke = next(one.get("action") for one in mine.all("form") if "/revoke" in one.get("action", ""))
+    assert anna.follow(anna.post(revoke)).told == ["The token was revoked."]
+
+
+def test_a_session_elsewhere_is_ended_and_this_one_is_marked(app, anna):
+    Visitor(app, "anna")
+    page = anna.get("/me")
+    others = [one.get("value") for one in page.all("button[name=session]")]
+    assert len(others) == 1 and "This one" in page.one("#sessions").text_content()
+    assert anna.follow(anna.post("/me/sessions/end", {"session": others[0]})).told == ["The session has ended."]
+
+
+def test_wrong_dates_of_a_substitution_are_one_sentence(app, anna):
+    answer = anna.post("/me/substitute", {"person_id": "bert", "from": "soon", "until": "2026-03-20", "back": "/me"})
+    assert anna.follow(answer).told == ["'soon' is not a date."]
+
+
+# --- language, safety, no scripts ----------------------------------------------------------------------
+def test_the_language_is_switched_on_every_page(app, anna):
+    assert anna.get("/inbox").one("html").get("lang") == "en"
+    anna.post("/language", {"locale": "zh_Hans_CN", "back": "/inbox"})
+    assert anna.get("/inbox").one("html").get("lang") == "zh-CN"
+
+
+ALL = (*OWN, "/nowhere")
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_scripts_carry_the_nonce_of_the_page_and_nothing_stands_inline(app, case, anna, path):
+    page = anna.get(path, 404 if path == "/nowhere" else 200)
+    policy = page.headers["Content-Security-Policy"]
+    nonce = re.search(r"'nonce-([^']+)'", policy)[1]
+    assert {one.get("nonce") for one in page.all("script")} == {nonce}
+    assert not [one for one in page.all("*") for name in one.attrib if name.startswith("on") or name == "style"]
+    assert ("unsafe-inline" in policy) == bool(page.all("[data-diagram]"))
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_every_form_works_without_scripts(app, case, anna, path):
+    page = anna.get(path)
+    for form in page.all("form"):
+        hidden = {one.get("name") for one in pick(form, "input[type=hidden]")}
+        assert form.get("method") == "get" or "csrf_token" in hidden, form.get("action")
+    for button in page.all("button[type=button]"):
+        helper = {"data-show-element", "data-copy", "disabled"} & set(button.attrib)
+        assert helper, f"nothing happens without scripts: {button.text_content()}"
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_pages_are_built_for_those_who_do_not_see_them(app, case, anna, path):
+    page = anna.get(path)
+    assert len(page.all("h1")) == 1 and len(page.all("main")) == 1
+    assert page.one("a.bd-skip").get("href") == "#main"
+    ids = [one.get("id") for one in page.all("[id]")]
+    assert len(ids) == len(set(ids)), sorted(one for one in set(ids) if ids.count(one) > 1)
+    for place in page.all("input:not([type=hidden]), select, textarea"):
+        labelled = page.all(f"label[for='{place.get('id')}']") if place.get("id") else []
+        assert labelled or place.get("aria-label"), place.get("name")
+    for table in page.all("table"):
+        assert pick(table, "caption") and pick(table, "th[scope]")
