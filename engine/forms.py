@@ -416,7 +416,7 @@ def _wrong_feel(where: str, text: Any) -> Iterator[Problem]:
     try:
         feel.compile(text if isinstance(text, str) else "")
     except feel.FeelError as error:
-        yield _bad(where, "expression", "This is no FEEL expression: %(why)s", why=error.message)
+        yield _bad(where, "expression", "This cannot be read as a FEEL expression (%(why)s).", why=error.message)
 
 
 # --- which fields are asked for -----------------------------------------------------------------
@@ -736,7 +736,7 @@ def _fields(work, value: list, around: _Around) -> list[str]:
 
 
 def _documents(work, value: list, around: _Around) -> list[str]:
-    """Papers of this case that this person may see, or of her own that hang on no case yet."""
+    """Papers of this case that this person may see; before there is a case, those of her own drafts."""
     rows = {row["id"]: row for row in work.all(select(document).where(document.c.id.in_(value)))}
     case = around.context.get("case")
     root_id = case.get("id") if isinstance(case, Mapping) else None
@@ -748,8 +748,6 @@ def _documents(work, value: list, around: _Around) -> list[str]:
 
 
 def _may_name(work, row, root_id: str | None) -> bool:
-    if row["root_id"] is None:
-        return row["by_id"] == work.actor.id
     return row["root_id"] == root_id and access.may(work, "see", row, "document")
 
 

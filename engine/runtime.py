@@ -13,7 +13,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from engine import access, bpmn, dmn, feel, forms, jobs, messages, people, repository, store, tasks
 from engine.errors import Conflict, Invalid, NotFound, Problem
@@ -611,7 +611,7 @@ def _begin(work, definition_row, variables: dict[str, Any], *, business_key=None
            caller: store.Loaded | None = None, token: int | None = None) -> store.Loaded:  # fmt: skip
     new_id = work.new_id()
     process, world = _world_of(work, {"definition_id": definition_row["id"]})
-    number = f"{caller.row['number']}/{token}" if caller else _number(work, definition_row["key"])
+    number = _number_within(work, caller) if caller else _number(work, definition_row["key"])
     row = _row(work, definition_row, new_id, number, business_key, caller, token)
     given = {"case": {"id": row["root_id"], "number": number.split("/")[0]}}
     given["starter"] = variables.get("starter") if caller else starter(work)
@@ -651,6 +651,12 @@ def _number(work, process_key: str) -> str:
         work.execute(insert(counter), {"key": key, "value": 1})
         bumped = 1
     return f"{key}-{bumped:04d}"
+
+
+def _number_within(work, caller: store.Loaded) -> str:
+    """The number of a called instance: its case's, and which one of the case it is."""
+    count = select(func.count()).where(instance.c.root_id == caller.row["root_id"])
+    return f"{caller.row['number'].split('/')[0]}/{work.execute(count).scalar()}"
 
 
 def _title(work, definition_row, variables: dict[str, Any]) -> str:

@@ -24,6 +24,12 @@ from engine.errors import Conflict, Invalid, Misconfigured, NotAllowed, NotFound
 from engine.policies import CLASSES, DataSet
 from engine.schema import instance, person, share
 
+
+def N_(text: str) -> str:
+    """Marks a text for the catalogue; it is translated when it is said."""
+    return text
+
+
 #: a file with more rows than this is refused rather than cut short
 MOST_ROWS = 100_000
 MOST_USES = 1000
@@ -268,7 +274,7 @@ def _file(work, row, data_set: DataSet, found: list, use: int, mark: str) -> byt
     lines = csv.writer(out)
     lines.writerows([harmless(text)] for text in _head(work, row, data_set, use, mark))
     labels = [_say_in(work, data_set.fields[name].label) for name in row["fields"]]
-    lines.writerow([*map(harmless, labels), _say_in(work, "Watermark")])
+    lines.writerow([*map(harmless, labels), _say_in(work, N_("Watermark"))])
     lines.writerows([*(_cell(work, value) for value in one), mark] for one in found)
     return ("\ufeff" + out.getvalue()).encode()
 
@@ -279,11 +285,11 @@ def _head(work, row, data_set: DataSet, use: int, mark: str) -> list[str]:
     reader = work.one(select(person.c.name, person.c.login).where(person.c.id == row["recipient_id"]))
     until = row["expires_at"].astimezone(work.calendar.zone).strftime("%Y-%m-%d %H:%M")
     return [
-        _say_in(work, "%(data_set)s, shared by case %(number)s", data_set=_say_in(work, data_set.name), number=number),
-        _say_in(work, "Only for %(person)s (%(login)s), until %(until)s", person=reader["name"], login=reader["login"],
+        _say_in(work, N_("%(data_set)s, shared by case %(number)s"), data_set=_say_in(work, data_set.name), number=number),
+        _say_in(work, N_("Only for %(person)s (%(login)s), until %(until)s"), person=reader["name"], login=reader["login"],
                 until=until),
-        _say_in(work, "Purpose: %(purpose)s", purpose=row["purpose"]),
-        _say_in(work, "Download %(use)s of %(max)s, marked %(mark)s", use=use, max=row["max_uses"], mark=mark),
+        _say_in(work, N_("Purpose: %(purpose)s"), purpose=row["purpose"]),
+        _say_in(work, N_("Download %(use)s of %(max)s, marked %(mark)s"), use=use, max=row["max_uses"], mark=mark),
     ]  # fmt: skip
 
 

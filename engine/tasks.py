@@ -374,7 +374,8 @@ def cancel_all(work, instance_id: str, tokens: list[int]) -> None:
 
 _CANCEL = (
     update(task)
-    .where(task.c.instance_id == bindparam("of"), task.c.token == bindparam("on"), task.c.state.in_(LIVE))
+    .where(task.c.instance_id == bindparam("of"), task.c.token == bindparam("on"))
+    .where(or_(*(task.c.state == state for state in LIVE)))  # many at once cannot say IN
     .values(state="cancelled", closed_at=bindparam("moment"))
 )
 

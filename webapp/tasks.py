@@ -47,7 +47,8 @@ def _page(work, task_id: str, given: dict | None = None, refused: Refused | None
 
 def _is_named(paper, values: dict) -> bool:
     """Whether a field shows a paper that was handed in earlier in the case: it is kept unless it is unticked."""
-    return paper["id"] in (values.get(paper["field"]) or ())
+    named = values.get(paper["field"])
+    return isinstance(named, list) and paper["id"] in named
 
 
 def _known(work, row, form) -> dict:

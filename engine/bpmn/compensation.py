@@ -141,7 +141,7 @@ def _common(run: Execution, token: Token, target: Element) -> tuple[Token, Eleme
         here = run.upward(token, target.parent)
         if here is not None:
             return here, target
-        if target.parent is None:
+        if target.parent is run.process.root:
             raise Conflict("The case cannot return to '%(element)s' from here.", element=target.name or target.id)
         target = target.parent
 

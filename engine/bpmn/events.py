@@ -143,8 +143,8 @@ class Catch(Node):
             run.silence(main)
             self.open_arms(run, main)
             return
-        wait = run.waits[arm.id]
-        if wait.kind != "timer":
+        wait = run.waits.get(arm.id)
+        if wait is None or wait.kind != "timer":
             return
         following = timers.again(arm.memo["cycle"], wait.due, run.world.zone)
         run.unwait(arm)

@@ -182,14 +182,15 @@ class Execution(Machine):
             token.memo.pop(key, None)
         self.unwait(token)
         token._set_state(STARTED)
-        self.attempt(token, "finish", dict(variables))
+        if token.memo.get("listens"):
+            token.task_spec.fired(self, token, dict(variables))
+        else:
+            self.attempt(token, "finish", dict(variables))
 
     @_noting_limits
     def move(self, token_id: int, element_id: str) -> None:
         """Take a token out and put one before another element of the same scope or of one around it."""
-        token, target = self.tasks.get(token_id), self.process.elements.get(element_id)
-        if token is None or target is None:
-            raise NotFound("There is no such token or no such element.")
+        token, target = self._moving(token_id, element_id)
         here = self.upward(token, target.parent)
         if here is None or not _may_be_entered(target):
             raise Conflict("A token cannot be moved from here to '%(element)s'.", element=element_id)
@@ -199,10 +200,19 @@ class Execution(Machine):
     @_noting_limits
     def send_back(self, token_id: int, element_id: str) -> None:
         """Return to an earlier element: what followed it is cancelled, and compensated where the model says how."""
+        token, target = self._moving(token_id, element_id)
+        compensation.send_back(self, token, target)
+
+    def _moving(self, token_id: int, element_id: str) -> tuple[Token, Element]:
+        """A token and where it is to go. An arm of an event-based gateway stands for its gateway."""
         token, target = self.tasks.get(token_id), self.process.elements.get(element_id)
         if token is None or target is None:
             raise NotFound("There is no such token or no such element.")
-        compensation.send_back(self, token, target)
+        token = self.tasks.get(token.memo.get("of"), token)
+        token = self.tasks.get(token.memo.get("race"), token)
+        if token.memo.get("listens"):
+            raise Conflict("A token cannot be moved from here to '%(element)s'.", element=element_id)
+        return token, target
 
     @_noting_limits
     def set_variables(self, scope_id: int, values: Mapping[str, Any]) -> None:
@@ -233,9 +243,9 @@ class Execution(Machine):
         return self.scopes[own] if own is not None and own in self.scopes else token.scope
 
     def upward(self, token: Token, parent: Element) -> Token | None:
-        """The token itself, or the one around it, that lives directly in `parent`."""
+        """The token itself, or the one around it, that lives directly in `parent`. Nobody leads out of a handler."""
         here: Token | None = token
-        while here is not None:
+        while here is not None and "for" not in here.memo:
             if here.scope.element_id == parent.id and "body" not in here.scope.data:
                 return here
             here = self.owner(here.scope)
@@ -539,7 +549,7 @@ class Execution(Machine):
         rows = {row.id: row for row in state.scopes}
         for row in state.scopes:
             self._restore_scope(row, rows)
-        for row in state.tokens:
+        for row in sorted(state.tokens, key=lambda one: one.id):
             self._restore_token(row)
         self.next_id = state.next_token
         self._dirty_tokens, self._dirty_scopes, self._moved_waits = set(), set(), set()

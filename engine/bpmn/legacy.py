@@ -94,7 +94,7 @@ def translate(parser, element: Element, node) -> None:
             setattr(element, field, parser.formula(element.id, text) if is_formula else text)
     if element.kind == "callActivity" and element.called is None and node.get("calledElement"):
         element.called = parser.formula(element.id, node.get("calledElement"))
-    read = (found & _FIELDS.keys()) | _extensions(parser, element, node)
+    read = (found & _FIELDS.keys()) | _extensions(parser, element, node) | _resources(parser, element, node)
     _say(parser, element, "import.translated", "Parts of another dialect were translated: %(names)s.", read)
     idle = found - _FIELDS.keys() - set(_CODE)
     _say(parser, element, "import.ignored", "Attributes of another dialect say nothing here: %(names)s.", idle)
@@ -214,6 +214,37 @@ def _handed(parser, element: Element, node):
 
 
 _ELEMENTS = {"properties": _properties, "inputOutput": _mapping, "in": _handed_in, "out": _handed_out}
+
+
+# --- the standard's own words for who does a task -----------------------------------------------------
+_RESOURCE = re.compile(r"(?:(user|group)\(([^()]*)\)|([^,()]+))\s*(?:,|$)")
+
+
+def _resources(parser, element: Element, node) -> set[str]:
+    """`humanPerformer` and `potentialOwner` (BPMN 2.0, 10.3.1), read as the older engines do: `user(…)`, `group(…)`."""
+    if element.kind not in ("userTask", "manualTask") or element.assignee or element.candidate_groups or element.candidate_users:
+        return set()
+    read, groups, users = set(), [], []
+    for role, formal in _assigned(node):
+        said = [(kind or "group", (name or bare).strip()) for kind, name, bare in _RESOURCE.findall(formal)]
+        read |= {role} if said else set()
+        if role == "potentialOwner":
+            groups += [name for kind, name in said if kind == "group"]
+            users += [name for kind, name in said if kind == "user"]
+        elif said:
+            element.assignee = parser.formula(element.id, said[0][1])
+    element.candidate_groups = parser.formula(element.id, ",".join(groups))
+    element.candidate_users = parser.formula(element.id, ",".join(users))
+    return read
+
+
+def _assigned(node) -> list[tuple[str, str]]:
+    """(role, what its assignment says) of each person or group that the standard's elements name."""
+    found = []
+    for role in ("humanPerformer", "potentialOwner"):
+        for one in node.iterfind(f"{BPMN}{role}/{BPMN}resourceAssignmentExpression/{BPMN}formalExpression"):
+            found.append((role, "".join(one.itertext()).strip()))
+    return found
 
 
 # --- loops ------------------------------------------------------------------------------------------

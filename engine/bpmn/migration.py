@@ -19,13 +19,16 @@ from engine.bpmn.rows import ScopeRow, State, TokenRow
 from engine.bpmn.scopes import Scope
 from engine.errors import Invalid, Problem
 
+#: what of a token names a flow: on which it came to a join, behind which arm of a gateway it listens
+_FLOWS = frozenset({"via", "flow"})
+
 
 def check(state: State, old: Process, new: Process, mapping: Mapping[str, str]) -> list[Problem]:
     """What of an instance has no place in the new version; empty when it can be migrated."""
     here = {row.element_id for row in state.tokens} | {row.element_id for row in state.scopes if row.id != 0}
     problems = [p for one in sorted(here) if (p := _misfit(old.elements[one], new, mapping)) is not None]
     for row in state.tokens:
-        if "via" in row.data and _flow(row.data["via"], old, new, mapping) is None:
+        if any(key in row.data and _flow(row.data[key], old, new, mapping) is None for key in _FLOWS):
             problems.append(
                 Problem(
                     row.element_id, "migration.flow",
@@ -85,10 +88,15 @@ def _mapped(state: State, old: Process, new: Process, mapping: Mapping[str, str]
     def name(element_id: str) -> str:
         return new.id if element_id == old.id else mapping.get(element_id, element_id)
 
+    def undoing(records: list[dict]) -> list[dict]:
+        return [record | {key: name(record[key]) for key in ("of", "handler") if key in record} for record in records]
+
     def memo(row: TokenRow) -> dict:
         said = dict(row.data)
-        if "via" in said:
-            said["via"] = _flow(said["via"], old, new, mapping)
+        for key in _FLOWS & said.keys():
+            said[key] = _flow(said[key], old, new, mapping)
+        if "undo" in said:
+            said["undo"] = undoing(said["undo"])
         for key in ("of_event", "starts"):
             if key in said:
                 said[key] = name(said[key])
@@ -99,10 +107,10 @@ def _mapped(state: State, old: Process, new: Process, mapping: Mapping[str, str]
         if "fired" in said:
             said["fired"] = [name(one) for one in said["fired"]]
         if "done" in said:
-            said["done"] = [
-                r | {"of": name(r["of"])} | ({"handler": name(r["handler"])} if "handler" in r else {})
-                for r in said["done"]
-            ]
+            said["done"] = undoing(said["done"])
+        if "complex" in said:
+            late = {key: [_flow(flow, old, new, mapping) for flow in flows] for key, flows in said["complex"].items()}
+            said["complex"] = {name(key): [flow for flow in flows if flow] for key, flows in late.items() if any(flows)}
         return said
 
     return State(

@@ -111,8 +111,7 @@ class Boxes:
 
     def unreadable(self, error: feel.FeelError, text: str, element: Any) -> Closure:
         self.problems.append(expression_problem(place_of(element), error, text))
-        sentence = f"'{text[:60]}' cannot be read: {error.message}"
-        return lambda scope: scope.run.note("expression", sentence)
+        return lambda scope: scope.run.note("expression", "'%(text)s' cannot be read: %(why)s", -1, text=text[:60], why=error)
 
     # --- boxes ---
     def box(self, element: Any) -> Closure:

@@ -78,7 +78,7 @@ class Session:
         place = (id(model), element.id)
         if place not in self.values:
             if (id(self), *place) in self.active:
-                return self.run.note("graph", f"'{element.name}' requires itself.")
+                return self.run.note("graph", "'%(name)s' requires itself.", name=element.name)
             if len(self.active) > DEEPEST:
                 raise Exhausted("Decisions require each other too deeply.")
             self.active.append((id(self), *place))
@@ -92,7 +92,7 @@ class Session:
         for href in element.requires:
             found = model.at(href)
             if found is None:
-                self.run.note("graph", f"'{element.name}' requires '{href}', which is not there.")
+                self.run.note("graph", "'%(name)s' requires '%(href)s', which is not there.", name=element.name, href=href)
                 continue
             self._place(here, model, *found)
         known = {one.name for one in model.inputs.values()} | {one.name for one in model.decisions.values()}
@@ -125,7 +125,7 @@ class Session:
         """What the caller gives for an input, or for a decision that has no logic of its own."""
         name = element.name if element.name in self.variables else element.id
         if name not in self.variables:
-            return self.run.note("graph", f"Nothing was given for '{element.name}'.")
+            return self.run.note("graph", "Nothing was given for '%(name)s'.", name=element.name)
         return typed_result(self.run, read_as(lift(self.variables[name]), element.type), element.type)
 
     def decision(self, model: Decisions, element: Decision) -> Any:
@@ -137,7 +137,7 @@ class Session:
     def knowledge(self, model: Decisions, element: Knowledge) -> Any:
         logic = element.logic
         if logic is None:
-            return self.run.note("graph", f"The knowledge '{element.name}' has no logic.")
+            return self.run.note("graph", "The knowledge '%(name)s' has no logic.", name=element.name)
         if logic.foreign:
             return external(logic.parameters)
         here: dict[str, Any] = {}

@@ -76,6 +76,8 @@ class Decisions:
     inputs: dict[str, Input] = field(default_factory=dict)
     knowledge: dict[str, Knowledge] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
+    #: id -> names that the element declares inside: entries of its contexts, columns, parameters
+    declared: dict[str, frozenset[str]] = field(default_factory=dict)
     #: what could not be read
     problems: list[Problem] = field(default_factory=list)
 
@@ -139,6 +141,7 @@ def read_model(data: bytes, others: tuple[Decisions, ...]) -> Decisions:
     for element in children(root, "businessKnowledgeModel"):
         waiting.append((element, made.knowledge, Knowledge))
         _add(made, made.knowledge, element, _shell(made, element, Knowledge))
+    made.declared.update({key(element): declared_in(element) for element, _, _ in waiting})
     for element, shelf, kind in waiting:
         shelf[key(element)] = _whole(made, element, kind)
     return made
@@ -222,17 +225,22 @@ def _whole(made: Decisions, element: Any, kind: type) -> Any:
 LOCAL = {"variable", "formalParameter", "parameter", "column", "output"}
 
 
+def declared_in(element: Any) -> frozenset[str]:
+    found = set()
+    for one in element.iter():
+        if isinstance(one.tag, str) and (_local(one) in LOCAL or one.get("iteratorVariable")):
+            found.add(one.get("iteratorVariable") or name_of(one))
+    return frozenset(found)
+
+
 def names_for(made: Decisions, thing: Any, element: Any) -> frozenset[str]:
     """All names that an expression of this element may speak of: what it requires and declares, and entries of types."""
-    found = set(made.types.entry_names())
+    found = set(made.types.entry_names()) | declared_in(element)
     for href in thing.requires:
         held = made.at(href)
         if held:
             found |= {held[1].name, *made.route(held[0])}
-            found |= set(held[0].types.entry_names())
-    for one in element.iter():
-        if isinstance(one.tag, str) and (_local(one) in LOCAL or one.get("iteratorVariable")):
-            found.add(one.get("iteratorVariable") or name_of(one))
+            found |= set(held[0].types.entry_names()) | held[0].declared.get(held[1].id, frozenset())
     for alias, model in made.imports.items():
         found.add(alias)
         found |= {one.name for one in model.elements()}

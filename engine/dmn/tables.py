@@ -134,7 +134,7 @@ class Table:
                 typed_result(scope.run, output.default(scope), output.type) if output.default else None
                 for output in self.outputs
             ])  # fmt: skip
-        scope.run.note("table", f"No rule of '{self.id}' hits.")
+        scope.run.note("table", "No rule of '%(table)s' hits.", table=self.id)
         if self.policy in MANY and not self.aggregation:
             return []
         return Decimal(0) if self.aggregation == "COUNT" else None
@@ -183,7 +183,7 @@ class _Column:
             return left
         value = as_typed(self.clause.read(scope), self.clause.type)
         if self.clause.allowed and value is not None and self.clause.allowed.run(value, scope) is False:
-            scope.run.note("value", f"'{self.clause.label or self.clause.text}' has a value that is not allowed.")
+            scope.run.note("value", "'%(name)s' has a value that is not allowed.", name=self.clause.label or self.clause.text)
         hit = self.always
         if self.constants:
             hit |= self._equal(value)
@@ -242,7 +242,7 @@ LITERALS = {
 
 def _checked(output: Output, value: Any, run: Run) -> Any:
     if output.values and value is not None and contained(value, list(output.values)) is not True:
-        return run.note("value", f"'{output.name}' has a value that is not allowed.")
+        return run.note("value", "'%(name)s' has a value that is not allowed.", name=output.name)
     return value
 
 
@@ -251,7 +251,7 @@ def _unique(table: Table, hits: list[int], scope: Scope) -> Any:
     table.record(hits, scope)
     if len(hits) > 1:
         said = ", ".join(str(one + 1) for one in hits)
-        return scope.run.note("table", f"Rules {said} of '{table.id}' hit, but only one may.")
+        return scope.run.note("table", "Rules %(rules)s of '%(table)s' hit, but only one may.", rules=said, table=table.id)
     return table.outcome(hits[0], scope)
 
 
@@ -265,7 +265,7 @@ def _any(table: Table, hits: list[int], scope: Scope) -> Any:
     found = [table.outcome(one, scope) for one in hits]
     if all(same(one, found[0]) is True for one in found):
         return found[0]
-    return scope.run.note("table", f"Rules of '{table.id}' that hit say different things.")
+    return scope.run.note("table", "Rules of '%(table)s' that hit say different things.", table=table.id)
 
 
 def _ordered(table: Table, hits: list[int], scope: Scope) -> list[tuple[int, Any]]:
@@ -312,13 +312,11 @@ def _each_output(table: Table, found: list[dict], scope: Scope) -> dict:
 
 def _aggregated(table: Table, found: list, scope: Scope) -> Any:
     if table.aggregation == "COUNT":
-        distinct: list = []
-        for one in found:
-            if not any(same(one, other) is True for other in distinct):
-                distinct.append(one)
         return Decimal(len(found))
     made = AGGREGATIONS[table.aggregation](found) if table.aggregation in AGGREGATIONS else None
-    return scope.run.note("table", f"'{table.aggregation}' cannot be told of what was found.") if made is None else made
+    if made is None:
+        scope.run.note("table", "'%(aggregation)s' cannot be told of what was found.", aggregation=table.aggregation)
+    return made
 
 
 def _sum(found: list) -> Any:

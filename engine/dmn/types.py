@@ -125,7 +125,7 @@ def _short_run() -> Run:
 
 def expression_problem(where: str, error: feel.FeelError, text: str) -> Problem:
     """A text that is no FEEL, as something to mend in the model."""
-    params = (("text", text[:200]), ("why", error.message), ("column", str(error.column)), ("line", str(error.line)))
+    params = (("text", text[:200]), ("why", str(error)), ("column", str(error.column)), ("line", str(error.line)))
     return Problem(
         where, "dmn.expression", "'%(text)s' cannot be read: %(why)s (line %(line)s, column %(column)s)", params=params
     )

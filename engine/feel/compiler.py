@@ -38,10 +38,11 @@ class Run:
         self.budget = budget or Budget()
         self.notes: list[Diagnosis] = []
 
-    def note(self, kind: str, sentence: str, at: int = -1) -> None:
+    def note(self, kind: str, sentence: str, at: int = -1, /, **params: Any) -> None:
         """Write down why something is null. Answers None, so that it can be returned."""
         if len(self.notes) < MOST_NOTES:
-            self.notes.append(Diagnosis(kind, sentence, at))
+            said = tuple((name, str(value)) for name, value in params.items())
+            self.notes.append(Diagnosis(kind, sentence, at, said))
 
     def moment(self) -> datetime:
         """Now, as told; without a clock of the caller, that of the machine."""
@@ -98,8 +99,8 @@ class Compiler:
         finally:
             self.bound.pop()
 
-    def bad(self, sentence: str, node: Node) -> FeelError:
-        return FeelError(sentence, node.at, self.text)
+    def bad(self, sentence: str, node: Node, **params: Any) -> FeelError:
+        return FeelError(sentence, node.at, self.text, **params)
 
 
 # --- constants --------------------------------------------------------------------------------
@@ -131,11 +132,11 @@ def _at(_self: Compiler, node: Node) -> Closure:
     value = read_literal(text)
     if value is not None:
         return constant(value)
-    return _nothing("value", f'@"{text[:60]}" is no date, time or duration.', node.at)
+    return _nothing("value", '@"%(text)s" is no date, time or duration.', node.at, text=text[:60])
 
 
-def _nothing(kind: str, sentence: str, at: int) -> Closure:
-    return lambda scope: scope.run.note(kind, sentence, at)
+def _nothing(kind: str, sentence: str, at: int, /, **params: Any) -> Closure:
+    return lambda scope: scope.run.note(kind, sentence, at, **params)
 
 
 # --- names and paths --------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def _name(self: Compiler, node: Node) -> Closure:
             around = around.up
         if builtin is not None:
             return builtin
-        return scope.run.note("unknown-variable", f"There is no variable '{name}'.", at)
+        return scope.run.note("unknown-variable", "There is no variable '%(name)s'.", at, name=name)
 
     read.variable = name
     return read
@@ -211,16 +212,16 @@ def step_into(value: Any, name: str, run: Run, at: int) -> Any:
     if isinstance(value, dict):
         if name in value:
             return value[name]
-        return run.note("property", f"The context has no entry '{name}'.", at)
+        return run.note("property", "The context has no entry '%(name)s'.", at, name=name)
     if isinstance(value, list):
         run.budget.spend(len(value))
         return [step_into(one, name, run, at) for one in value]
     if isinstance(value, Mapping):
-        return lift(value[name]) if name in value else run.note("property", f"There is no '{name}'.", at)
+        return lift(value[name]) if name in value else run.note("property", "There is no '%(name)s'.", at, name=name)
     found, known = property_of(value, name)
     if known:
         return found
-    return run.note("property", f"A {kind_of(value)} has no property '{name}'.", at)
+    return run.note("property", "A %(type)s has no property '%(name)s'.", at, type=kind_of(value), name=name)
 
 
 def _filter(self: Compiler, node: Node) -> Closure:
@@ -252,7 +253,7 @@ def at_index(value: Any, position: Decimal, run: Run, at: int) -> Any:
     """The item at a position from 1, or from the end when negative."""
     held = as_list(value)
     if position != position.to_integral_value() or not 1 <= abs(position) <= len(held):
-        return run.note("index", f"The list of {len(held)} has no item {position}.", at)
+        return run.note("index", "The list of %(count)s has no item %(position)s.", at, count=len(held), position=position)
     place = int(position)
     return held[place - 1 if place > 0 else place]
 
@@ -334,10 +335,15 @@ def _compared(left: Closure, sign: str, right: Closure, at: int) -> Closure:
         one, other = left(scope), right(scope)
         said = compare(one, other)
         if said is None:
-            scope.run.note("type", f"A {kind_of(one)} and a {kind_of(other)} cannot be compared by '{sign}'.", at)
+            cannot_compare(scope.run, sign, one, other, at)
         return said
 
     return decide
+
+
+def cannot_compare(run: Run, sign: str, one: Any, other: Any, at: int) -> None:
+    sentence = "A %(one)s and a %(other)s cannot be compared by '%(operator)s'."
+    run.note("type", sentence, at, one=kind_of(one), other=kind_of(other), operator=sign)
 
 
 def _between(self: Compiler, node: Node) -> Closure:
@@ -412,7 +418,8 @@ def _cannot(run: Run, sign: str, one: Any, other: Any, at: int) -> None:
         return run.note("value", "Nothing can be divided by zero.", at)
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return run.note("value", "The number is too large, or is none.", at)
-    return run.note("type", f"'{sign}' does not work on a {kind_of(one)} and a {kind_of(other)}.", at)
+    sentence = "'%(operator)s' does not work on a %(one)s and a %(other)s."
+    return run.note("type", sentence, at, operator=sign, one=kind_of(one), other=kind_of(other))
 
 
 def _negation(self: Compiler, node: Node) -> Closure:
@@ -423,7 +430,7 @@ def _negation(self: Compiler, node: Node) -> Closure:
     def reckon(scope: Scope) -> Any:
         value = inner(scope)
         made = operators.opposite(value)
-        return scope.run.note("type", f"A {kind_of(value)} has no opposite.", node.at) if made is None else made
+        return scope.run.note("type", "A %(type)s has no opposite.", node.at, type=kind_of(value)) if made is None else made
 
     return reckon
 
@@ -480,7 +487,7 @@ def _range(self: Compiler, node: Node) -> Closure:
 
 def make_range(low: Any, high: Any, low_closed: bool, high_closed: bool, run: Run, at: int) -> Range | None:
     if low is not None and high is not None and (type(low) is not type(high) or order(low, high) is None):
-        return run.note("type", f"No range goes from a {kind_of(low)} to a {kind_of(high)}.", at)
+        return run.note("type", "No range goes from a %(one)s to a %(other)s.", at, one=kind_of(low), other=kind_of(high))
     return Range(low, high, low_closed, high_closed)
 
 
@@ -567,7 +574,7 @@ def or_nothing(action: Callable[[Scope], Any], at: int) -> Closure:
         try:
             return action(scope)
         except Nothing as reason:
-            return scope.run.note(reason.kind, str(reason), at)
+            return scope.run.note(reason.kind, reason.sentence, at, **reason.params)
 
     return careful
 
@@ -683,7 +690,7 @@ def _called(name: str, at: int) -> Closure:
             return found
         if builtin is not None:
             return builtin
-        return scope.run.note("unknown-function", f"There is no function '{name}'.", at)
+        return scope.run.note("unknown-function", "There is no function '%(name)s'.", at, name=name)
 
     return look
 
@@ -702,11 +709,12 @@ def invoke(run: Run, function: Any, args: list, at: int = -1) -> Any:
     if not isinstance(function, Function):
         if function is None:
             return None
-        return run.note("type", f"A {kind_of(function)} cannot be called.", at)
+        return run.note("type", "A %(type)s cannot be called.", at, type=kind_of(function))
     if function.builtin is not None:
         return _careful(run, lambda: function.builtin.call(run, args), at)
     if len(args) != len(function.parameters):
-        return run.note("argument", f"'{function.name}' takes {len(function.parameters)} arguments.", at)
+        sentence = "'%(function)s' takes %(count)s arguments."
+        return run.note("argument", sentence, at, function=function.name, count=len(function.parameters))
     return _apply(run, function, args, at)
 
 
@@ -718,7 +726,8 @@ def invoke_named(run: Run, function: Any, given: list[tuple[str, Any]], at: int 
     if function.builtin is not None:
         return _careful(run, lambda: function.builtin.call_named(run, named_args), at)
     if len(given) != len(named_args) or named_args.keys() != set(function.parameters):
-        return run.note("argument", f"'{function.name}' has other parameters: {', '.join(function.parameters)}.", at)
+        sentence = "'%(function)s' has other parameters: %(parameters)s."
+        return run.note("argument", sentence, at, function=function.name, parameters=", ".join(function.parameters))
     return _apply(run, function, [named_args[name] for name in function.parameters], at)
 
 
@@ -727,7 +736,7 @@ def _careful(run: Run, action: Callable[[], Any], at: int) -> Any:
     try:
         return action()
     except Nothing as reason:
-        return run.note(reason.kind, str(reason), at)
+        return run.note(reason.kind, reason.sentence, at, **reason.params)
 
 
 def _apply(run: Run, function: Function, args: list, at: int) -> Any:
@@ -753,7 +762,7 @@ def typed(run: Run, value: Any, kind: Type | None, at: int = -1) -> Any:
     """The value as the type of a parameter, or MISFIT."""
     made, fits = conform(value, kind)
     if not fits:
-        run.note("type", f"A {kind_of(value)} is no {kind}.", at)
+        run.note("type", "A %(type)s is no %(wanted)s.", at, type=kind_of(value), wanted=kind)
         return MISFIT
     return made
 
@@ -770,7 +779,7 @@ def typed_result(run: Run, value: Any, kind: Type | None, at: int = -1) -> Any:
 def _known_type(self: Compiler, kind: Type, node: Node) -> Type | None:
     found = resolve(kind, self.types)
     if found is None:
-        raise self.bad(f"There is no type '{kind}'.", node)
+        raise self.bad("There is no type '%(type)s'.", node, type=kind)
     return found
 
 

@@ -12,31 +12,44 @@ from dataclasses import dataclass
 
 
 class FeelError(Exception):
-    """The text cannot be read as FEEL. The message is one sentence; `position` counts characters from 0."""
+    """The text cannot be read as FEEL. The message is one sentence with parameters; `position` counts characters from 0."""
 
-    def __init__(self, message: str, position: int = 0, text: str = ""):
+    def __init__(self, message: str, position: int = 0, text: str = "", /, **params: object):
         super().__init__(message)
         self.message = message
+        self.params = params
         self.position = position
         self.line = text.count("\n", 0, position) + 1
         self.column = position - (text.rfind("\n", 0, position) + 1) + 1
+
+
+    def __str__(self) -> str:
+        return told(self.message, self.params)
 
 
 class Exhausted(FeelError):
     """The expression used more steps, nesting, time or space than it may."""
 
 
+def told(sentence: str, params: dict[str, object]) -> str:
+    """A sentence in English; pages say it in the reader's language from the same two parts."""
+    return sentence % params if params else sentence
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """Why something became null: a short kind, one sentence, and where it stands in the text."""
 
-    #: "unknown-variable", "unknown-function", "type", "argument", "index", "value", "property" or "external"
+    #: "unknown-variable", "unknown-function", "type", "argument", "index", "value", "property", "external", "expression",
+    #: "table" or "graph"
     kind: str
+    #: message id in English with %(name)s parameters
     sentence: str
     position: int = -1
+    params: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        return self.sentence
+        return told(self.sentence, dict(self.params))
 
 
 class Budget:

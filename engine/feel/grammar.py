@@ -218,7 +218,7 @@ def parse(text: str, names: Names, start: str = "expression") -> Node:
 
 
 def _placed(error: Exception, text: str) -> Exception:
-    return FeelError(error.message, error.position, text) if isinstance(error, FeelError) else error
+    return FeelError(error.message, error.position, text, **error.params) if isinstance(error, FeelError) else error
 
 
 def _unexpected(error: UnexpectedInput, text: str) -> FeelError:
@@ -226,4 +226,4 @@ def _unexpected(error: UnexpectedInput, text: str) -> FeelError:
     if token is None or token.type == "$END":
         sentence = "The expression ends too early." if text.strip() else "The expression is empty."
         return FeelError(sentence, len(text), text)
-    return FeelError(f"'{text[token.start_pos : token.end_pos]}' is not expected here.", token.start_pos, text)
+    return FeelError("'%(text)s' is not expected here.", token.start_pos, text, text=text[token.start_pos : token.end_pos])

@@ -264,7 +264,7 @@ class Cutter:
     def sign(self) -> tuple[str, object]:
         found = SIGN.match(self.text, self.at)
         if not found:
-            raise FeelError(f"'{self.text[self.at]}' has no meaning here.", self.at, self.text)
+            raise FeelError("'%(sign)s' has no meaning here.", self.at, self.text, sign=self.text[self.at])
         self.at = found.end()
         sign = found[0]
         if sign in "([{":
@@ -295,16 +295,17 @@ class Cutter:
         )
 
     def closing(self, sign: str) -> str:
-        if sign == "]" and self.last not in ENDS and (self.last != "LSQB" or self.begins_operand()):
+        if sign == "]" and self.last not in ENDS and self.begins_operand():
             return self.push("]", "ROPEN")
         if len(self.open) > 1:
             self.open.pop()
         return SIGNS[sign]
 
     def begins_operand(self) -> bool:
-        """Whether `[]` is followed by what only a range `]low..high` could begin with."""
+        """Whether the `]` that was just read begins a range: an operand follows. After `[` a sign would be arithmetic."""
         self.skip()
-        return bool(re.match(r"[\w\"@]", self.text[self.at : self.at + 1])) and not GOES_ON.match(self.text, self.at)
+        begins = r'[\w"@]' if self.last == "LSQB" else r'[\w"@(\-]'
+        return bool(re.match(begins, self.text[self.at : self.at + 1])) and not GOES_ON.match(self.text, self.at)
 
 
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\"}

@@ -73,7 +73,7 @@ def find_all(pattern: str, text: str, budget) -> list[str]:
 def _program(pattern: str, flags: str) -> Program:
     made = _read(pattern, flags)
     if isinstance(made, str):
-        raise Nothing(made)
+        raise Nothing("The pattern is no regular expression: %(why)s.", why=made)
     return made
 
 
@@ -196,7 +196,8 @@ def _places(program: Program, start: int, end: int, saved: tuple | None) -> list
 def _stands(program: Program, what: tuple, text: str, place: int, saved: tuple | None) -> int | None:
     """Where the text goes on after `^`, `$` or a reference back; None when it does not stand here."""
     if what[0] == BEGIN:
-        return place if place == 0 or (program.multiline and text[place - 1] == "\n") else None
+        begins_line = program.multiline and place < len(text) and text[place - 1] == "\n"
+        return place if place == 0 or begins_line else None
     if what[0] == END:
         return place if place == len(text) or (program.multiline and text[place] == "\n") else None
     said = _group(_places(program, 0, 0, saved), what[1], text)
@@ -208,15 +209,15 @@ def _stands(program: Program, what: tuple, text: str, place: int, saved: tuple |
 # --- reading ----------------------------------------------------------------------------------
 @lru_cache(maxsize=500)
 def _read(pattern: str, flags: str) -> Program | str:
-    """The program of a pattern, or the sentence that says why there is none."""
+    """The program of a pattern, or why there is none."""
     if len(pattern) > LONGEST_PATTERN:
-        return "The pattern is too long."
+        return "it is too long"
     if set(flags) - set("smixq"):
-        return "The flags of a pattern are s, m, i, x and q."
+        return "the flags of a pattern are s, m, i, x and q"
     try:
         return _Reader(pattern, flags).program()
     except _Wrong as wrong:
-        return f"The pattern is no regular expression: {wrong}"
+        return str(wrong)
 
 
 class _Reader:
@@ -348,7 +349,7 @@ class _Reader:
         sign = self.peek()
         if sign and sign in "123456789":
             return [self.reference()]
-        return [self.take(self.escaped_set())]
+        return [(TAKE, self.escaped_set())]  # a category of characters stays as it is under "i"
 
     def reference(self) -> tuple:
         number, self.at = _number_of_group(self.text, self.at, self.groups)

@@ -190,7 +190,7 @@ def _expect(text: str, position: int, sign: str) -> int:
     while position < len(text) and text[position].isspace():
         position += 1
     if not text.startswith(sign, position):
-        raise FeelError(f"'{sign}' is expected here.", position, text)
+        raise FeelError("'%(operator)s' is expected here.", position, text, operator=sign)
     return position + len(sign)
 
 

@@ -16,7 +16,9 @@ from engine.lint.look import Look, name_of
 from engine.lint.people import constant
 
 #: extension elements of Camunda 8 that change what happens and are not done here
-UNSUPPORTED = frozenset({"executionListeners", "taskListeners", "conditionalFilter"})
+UNSUPPORTED = frozenset({"executionListeners", "taskListeners"})
+#: kinds that a service does when they name one
+SERVED = frozenset({"serviceTask", "sendTask", "businessRuleTask", "scriptTask"})
 #: extension elements that are read, or that say nothing about what happens
 READ = frozenset(
     {
@@ -125,6 +127,20 @@ def extensions_are_done(look: Look) -> None:
                 )
 
 
+def services_stand_where_they_are_called(look: Look) -> None:
+    """A service that another kind of element names would never be called."""
+    for element in look.elements:
+        if element.service_type is not None and element.kind not in SERVED:
+            look.say(
+                element.id,
+                "service.place",
+                "'%(name)s' names a service, but an element of kind '%(kind)s' calls none.",
+                mend="Use a service task.",
+                name=name_of(element),
+                kind=element.kind,
+            )
+
+
 def owner(node) -> str:
     """The id of the nearest element around a node, itself included, that stands in the drawing."""
     while node is not None:
@@ -218,6 +234,6 @@ def formulas(element: Element) -> list[Formula]:
 
 
 RULES = (
-    decisions_exist, forms_exist, services_exist, called_processes_exist, extensions_are_done, timers_are_not_too_fast,
-    texts_have_no_expressions_left, translations_are_told,
+    decisions_exist, forms_exist, services_exist, services_stand_where_they_are_called, called_processes_exist,
+    extensions_are_done, timers_are_not_too_fast, texts_have_no_expressions_left, translations_are_told,
 )  # fmt: skip

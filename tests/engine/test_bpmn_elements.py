@@ -8,17 +8,54 @@ step, so each test holds for a running and for a stored instance. The first part
 from __future__ import annotations
 
 import builtins
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine import bpmn
+from engine import bpmn, dmn, feel
 from engine.errors import Conflict, Invalid, NotFound
 from tests.models.case import MONDAY, SHANGHAI, Case, World, process_of, refusals
 from tests.models.xml import (
-    CANCEL, TERMINATE, association, boundary, call, catch, compensation, conditional, element, end, error, escalation,
-    event_sub, exclusive, expression, flow, inclusive, inputs, link, loop, message, model, multi, outputs,
-    parallel, path, race, receive, rule, script, send, service, signal, start, sub, task, throw, timer, user
+    CANCEL,
+    TERMINATE,
+    association,
+    boundary,
+    call,
+    catch,
+    compensation,
+    conditional,
+    element,
+    end,
+    error,
+    escalation,
+    event_sub,
+    exclusive,
+    expression,
+    flow,
+    inclusive,
+    inputs,
+    link,
+    loop,
+    message,
+    model,
+    multi,
+    outputs,
+    parallel,
+    path,
+    race,
+    receive,
+    rule,
+    script,
+    send,
+    service,
+    signal,
+    start,
+    sub,
+    task,
+    throw,
+    timer,
+    user,
 )  # fmt: skip
 
 
@@ -58,7 +95,9 @@ def test_3_lists_are_replaced_and_never_merged():
 
 
 def test_3_lists_in_a_standard_loop_are_replaced():
-    case = Case(line(script("take", "if list[1] = 9 then [8] else []", "list", loop("list[1] = 8")), ids=("take",)), {"list": [9, 8]})
+    case = Case(
+        line(script("take", "if list[1] = 9 then [8] else []", "list", loop("list[1] = 8")), ids=("take",)), {"list": [9, 8]}
+    )
     assert case.completed and case.variables["list"] == []
 
 
@@ -202,7 +241,9 @@ DIAGRAM = """<bpmndi:BPMNDiagram xmlns:bpmndi="http://www.omg.org/spec/BPMN/2010
 
 
 def test_10_an_exclusive_gateway_asks_in_the_order_of_the_document_and_not_of_the_drawing():
-    data = model(start(), exclusive("x"), user("a"), user("b"), path("start", "x"), flow("x", "a", "n > 1"), flow("x", "b", "n > 0"))
+    data = model(
+        start(), exclusive("x"), user("a"), user("b"), path("start", "x"), flow("x", "a", "n > 1"), flow("x", "b", "n > 0")
+    )
     case = Case(data.replace(b"</definitions>", DIAGRAM.encode() + b"</definitions>"), {"n": 5})
     assert case.waiting == ["a"]
 
@@ -277,7 +318,9 @@ def test_14_a_multi_instance_activity_has_its_counters():
 
 
 def test_14_results_may_be_collected_from_a_number_of_times_too():
-    case = Case(line(script("a", "loopCounter * 10", "r", multi(count="3", results="all", result="r"), inputs(r="0")), ids=("a",)))
+    case = Case(
+        line(script("a", "loopCounter * 10", "r", multi(count="3", results="all", result="r"), inputs(r="0")), ids=("a",))
+    )
     assert case.variables == {"all": [10, 20, 30]}
 
 
@@ -330,14 +373,35 @@ def test_15_the_completion_condition_is_asked_after_each_activity_and_not_only_a
 
 
 def test_15_an_ad_hoc_sub_process_may_be_begun_by_an_expression():
-    case = Case(ad_hoc("<zeebe:adHoc activeElementsCollection=\"=wanted\"/>", user("a"), user("b"), user("c")), {"wanted": ["a", "c"]})
+    case = Case(
+        ad_hoc('<zeebe:adHoc activeElementsCollection="=wanted"/>', user("a"), user("b"), user("c")), {"wanted": ["a", "c"]}
+    )
     assert case.waiting == ["a", "c"]
     assert case.do("a").do("c").waiting == ["after"]
 
 
 def test_15_an_expression_that_picks_what_is_not_there_is_an_incident():
-    case = Case(ad_hoc("<zeebe:adHoc activeElementsCollection=\"=wanted\"/>", user("a")), {"wanted": ["nothing"]})
+    case = Case(ad_hoc('<zeebe:adHoc activeElementsCollection="=wanted"/>', user("a")), {"wanted": ["nothing"]})
     assert case.incidents == ["s"]
+
+
+def test_15_an_ad_hoc_sub_process_may_be_done_for_each_item_and_be_ended_by_a_boundary():
+    case = Case(
+        model(
+            start(),
+            element("adHocSubProcess", "s", user("a"), multi("[1, 2]", "n")),
+            boundary("late", "s", timer("PT1H")),
+            user("after"),
+            end(),
+            path("start", "s", "end"),
+            path("late", "after", "end"),
+        )
+    )
+    first, second = case.at("s")
+    case.do_token(first, activities=["a"]).do_token(second, activities=["a"])
+    assert [case.run.visible(token)["n"] for token in case.at("a")] == [1, 2] and case.waiting == ["a", "a", "s", "s"]
+    case.fire("late")
+    assert case.waiting == ["after"] and len(case.run.state().scopes) == 1
 
 
 def test_16_variables_are_plain_json_and_no_key_means_anything():
@@ -352,8 +416,16 @@ def test_16_dates_and_numbers_of_expressions_become_json():
 
 
 def test_17_rows_may_come_back_in_any_order():
-    process = process_of(model(start(), sub("s", *around(user("a", multi(count="3")), ids=("a",))), boundary("b", "s", timer("PT1H")),
-                               end(), path("start", "s", "end"), path("b", "end")))  # fmt: skip
+    process = process_of(
+        model(
+            start(),
+            sub("s", *around(user("a", multi(count="3")), ids=("a",))),
+            boundary("b", "s", timer("PT1H")),
+            end(),
+            path("start", "s", "end"),
+            path("b", "end"),
+        )
+    )
     run = bpmn.start(process, World(), {})
     run.advance()
     state = run.state()
@@ -391,15 +463,68 @@ def test_18_returning_before_the_fork_takes_every_branch_back():
 
 
 def test_19_moving_to_another_version_keeps_the_moment_of_a_timer_and_what_was_filled_in():
-    old = process_of(model(start(), user("a"), boundary("late", "a", timer("PT1H")), end(), path("start", "a", "end"), path("late", "end")))
-    new = process_of(model(start(), user("a"), boundary("late", "a", timer("PT9H")), user("b"), end(), path("start", "a", "b", "end"),
-                           path("late", "end")))  # fmt: skip
+    old = process_of(
+        model(start(), user("a"), boundary("late", "a", timer("PT1H")), end(), path("start", "a", "end"), path("late", "end"))
+    )
+    new = process_of(
+        model(
+            start(),
+            user("a"),
+            boundary("late", "a", timer("PT9H")),
+            user("b"),
+            end(),
+            path("start", "a", "b", "end"),
+            path("late", "end"),
+        )
+    )
     case = Case(old, {"x": 1})
     case.world.now += timedelta(minutes=30)
     moved = bpmn.migration.migrate(case.run.state(), old, new, case.world, {})
     due = {one.element_id: one.due for one in moved.waits.values()}
     assert due == {"a": None, "late": MONDAY + timedelta(hours=1)} and moved.variables() == {"x": 1}
     assert moved.waits.keys() == case.waits.keys(), "a task keeps its token, and with it its draft"
+
+
+def redrawn(data: bytes) -> bpmn.Process:
+    """The same drawing with other ids for all flows."""
+    return process_of(data.replace(b"_to_", b"_leads_to_"))
+
+
+RACE = model(
+    start(),
+    race("g"),
+    catch("m", message("M")),
+    catch("t", timer("PT1H")),
+    user("a"),
+    path("start", "g", "m", "a"),
+    path("g", "t", "a"),
+)
+
+
+def test_19_moving_to_another_version_in_which_flows_were_redrawn_keeps_the_arms_of_a_gateway():
+    case = Case(RACE)
+    moved = bpmn.migration.migrate(case.run.state(), case.process, redrawn(RACE), case.world, {})
+    assert moved.fire(case.at("m")[0], {})
+    moved.advance()
+    assert [one.element_id for one in moved.waits.values()] == ["a"]
+
+
+def test_19_moving_to_another_version_keeps_what_a_complex_gateway_still_expects():
+    case = Case(COMPLEX, {"n": 2}).do("a").do("c")
+    moved = bpmn.migration.migrate(case.run.state(), case.process, redrawn(COMPLEX), case.world, {})
+    moved.complete(case.at("b")[0], {})
+    moved.advance()
+    assert [one.element_id for one in moved.waits.values()] == ["d"]
+
+
+def test_19_moving_to_another_version_in_the_midst_of_undoing():
+    old = line(undoable("a"), undoable("b"), throw("back", compensation()), user("c"), ids=("a", "b", "back", "c"))
+    new = process_of(old.replace(b"una", b"put_a_back"))
+    case = Case(old).do("a").do("b")
+    moved = bpmn.migration.migrate(case.run.state(), case.process, new, case.world, {"una": "put_a_back"})
+    moved.complete(case.at("unb")[0], {})
+    moved.advance()
+    assert [one.element_id for one in moved.waits.values()] == ["put_a_back"]
 
 
 def test_20_a_conditional_event_sees_the_variables_of_its_scope():
@@ -415,9 +540,19 @@ def test_20_a_condition_that_is_true_already_is_not_waited_for():
 
 
 def test_21_whatever_waits_is_named_with_its_element_and_its_token():
-    case = Case(model(start(), race("g"), catch("m", message("M", "=key")), catch("s", signal("S")), end(),
-                      path("start", "g", "m", "end"), path("g", "s", "end"),
-                      event_sub("es", start("on", message("N", '="fixed"')), end("ee"), path("on", "ee"))), {"key": 7})  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            race("g"),
+            catch("m", message("M", "=key")),
+            catch("s", signal("S")),
+            end(),
+            path("start", "g", "m", "end"),
+            path("g", "s", "end"),
+            event_sub("es", start("on", message("N", '="fixed"')), end("ee"), path("on", "ee")),
+        ),
+        {"key": 7},
+    )
     told = {one.element_id: (one.kind, one.message_name or one.signal_name, one.correlation_key) for one in case.waits.values()}
     assert told == {"m": ("message", "M", "7"), "s": ("signal", "S", None), "on": ("message", "N", "fixed")}
 
@@ -427,6 +562,14 @@ def test_22_a_business_rule_task_keeps_the_answer_of_its_decision():
     case = Case(line(rule("r", "fee", "fee"), ids=("r",)), {"n": 4}, world=world)
     assert case.completed and case.variables["fee"] == {"amount": 8}
     assert [one.data["decision"] for one in case.trail if one.type == "decision.made"] == ["fee"]
+
+
+def test_22_a_decision_that_is_not_there_is_an_incident():
+    def missing(variables):
+        raise NotFound("There is no decision '%(key)s'.", key="fee")
+
+    case = Case(line(rule("r", "fee", "fee"), ids=("r",)), world=World({"fee": missing}))
+    assert case.incidents == ["r"] and case.wait("r").sentence == "There is no decision 'fee'."
 
 
 def test_23_a_service_task_waits_until_its_work_is_done():
@@ -518,7 +661,9 @@ def test_two_thousand_elements_in_a_row_are_read_and_run():
 
 
 def test_a_flow_from_a_task_to_itself_is_a_loop():
-    case = Case(model(start(), user("a", default="out"), end(), path("start", "a"), flow("a", "a", "again"), flow("a", "end", id="out")))
+    case = Case(
+        model(start(), user("a", default="out"), end(), path("start", "a"), flow("a", "a", "again"), flow("a", "end", id="out"))
+    )
     assert case.do("a", again=True).do("a", again=True).waiting == ["a"]
     assert case.do("a", again=False).completed
 
@@ -593,7 +738,9 @@ def test_a_limit_met_by_a_verb_is_told_by_the_next_advance():
 
 def test_a_data_object_that_is_missing_or_levels_up_does_not_hang_the_reader():
     reference = '<dataObjectReference id="ref" dataObjectRef="nowhere"/>'
-    inner = sub("s2", *around(user("a", "<dataInputAssociation id=\"in\"><sourceRef>far</sourceRef></dataInputAssociation>"), ids=("a",)))
+    inner = sub(
+        "s2", *around(user("a", '<dataInputAssociation id="in"><sourceRef>far</sourceRef></dataInputAssociation>'), ids=("a",))
+    )
     data = line('<dataObject id="far"/>', reference, sub("s1", *around(inner, ids=("s2",), prefix="s1")), ids=("s1",))
     assert Case(data).waiting == ["a"]
 
@@ -633,21 +780,45 @@ INJECTIONS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def no_python(monkeypatch):
-    """From here on no Python can be compiled or evaluated."""
+TABLE = f"""<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="d" name="d" namespace="urn:test">
+<decision id="fee" name="fee"><decisionTable id="t" hitPolicy="COLLECT">
+<input id="i"><inputExpression id="ie" typeRef="string"><text>{PAYLOAD}</text></inputExpression></input>
+<output id="o" name="o"/><rule id="r"><inputEntry id="c1"><text>{PAYLOAD}</text></inputEntry>
+<outputEntry id="c2"><text>{PAYLOAD}</text></outputEntry></rule></decisionTable></decision></definitions>""".encode()
+
+
+@contextmanager
+def no_python():
+    """Meanwhile no Python can be compiled or evaluated."""
 
     def refuse(*_, **__):
         raise AssertionError("a model reached Python")
 
-    for name in ("eval", "exec", "compile"):
-        monkeypatch.setattr(builtins, name, refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("eval", "exec", "compile"):
+            patch.setattr(builtins, name, refuse)
+        yield
 
 
 @pytest.mark.parametrize("where", INJECTIONS)
-def test_python_in_a_model_never_runs(where, no_python, tmp_path, monkeypatch):
+def test_python_in_a_model_never_runs(where, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    read = bpmn.parse(INJECTIONS[where])
+    with no_python():
+        run_whatever_runs(INJECTIONS[where])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_in_the_cells_of_a_decision_table_never_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with no_python(), suppress(Invalid, feel.FeelError):
+        table = dmn.parse(TABLE)
+        assert dmn.evaluate(table, "fee", {"a": PAYLOAD}).json in (None, [], [None])
+    assert list(tmp_path.iterdir()) == []
+
+
+def run_whatever_runs(data: bytes) -> None:
+    """Read a model, start it if it may be, do all that waits, save and load it."""
+    read = bpmn.parse(data)
     run = bpmn.start(read.processes["p"], World(), {"a": PAYLOAD})
     if not any(one.severity == "error" for one in read.problems):
         run.advance()
@@ -656,12 +827,13 @@ def test_python_in_a_model_never_runs(where, no_python, tmp_path, monkeypatch):
                 run.complete(token, {"b": PAYLOAD, "typename": PAYLOAD})
                 run.advance()
         bpmn.load(run.process, run.state(), World())
-    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_whole_case_runs_while_python_cannot_be_evaluated(no_python):
-    case = Case(line(script("a", "n + 1", "n"), user("b"), rule("c", "d", "r"), ids=("a", "b", "c")), {"n": 1}, world=World({"d": 5}))
-    assert case.do("b", x=PAYLOAD).variables == {"n": 2, "x": PAYLOAD, "r": 5} and case.completed
+def test_a_whole_case_runs_while_python_cannot_be_evaluated():
+    data = line(script("a", "n + 1", "n"), user("b"), rule("c", "d", "r"), ids=("a", "b", "c"))
+    with no_python():
+        case = Case(data, {"n": 1}, world=World({"d": 5})).do("b", x=PAYLOAD)
+    assert case.variables == {"n": 2, "x": PAYLOAD, "r": 5} and case.completed
 
 
 def test_pythons_script_engine_refuses_whatever_it_is_asked():
@@ -698,15 +870,27 @@ def test_what_was_done_already_cannot_be_done_again():
 
 
 def test_a_script_writes_its_result_where_the_variable_is():
-    case = Case(line(sub("s", *around(script("a", "x + 1", "x"), script("b", "x * 10", "y"), ids=("a", "b")), inputs(x="5"), outputs(z="x")),
-                     ids=("s",)), {"x": 1})  # fmt: skip
+    case = Case(
+        line(
+            sub(
+                "s", *around(script("a", "x + 1", "x"), script("b", "x * 10", "y"), ids=("a", "b")), inputs(x="5"), outputs(z="x")
+            ),
+            ids=("s",),
+        ),
+        {"x": 1},
+    )
     assert case.variables == {"x": 1, "y": 60, "z": 6}
 
 
 def test_a_send_task_sends_its_message_with_its_inputs_and_goes_on():
     case = Case(line(send("a", "M", inputs(what="n + 1"), key="=who"), ids=("a",)), {"n": 1, "who": "bert"})
     sent = case.thrown[0]
-    assert (sent.kind, sent.name, sent.correlation_key, sent.variables) == ("message", "M", "bert", {"what": 2}) and case.completed
+    assert (sent.kind, sent.name, sent.correlation_key, sent.variables) == (
+        "message",
+        "M",
+        "bert",
+        {"what": 2},
+    ) and case.completed
 
 
 def test_a_receive_task_waits_for_its_message():
@@ -735,8 +919,10 @@ def test_a_service_may_throw_an_error_that_its_boundary_catches_with_its_variabl
 
 
 def test_inputs_hide_what_is_around_and_outputs_decide_what_leaves():
-    case = Case(line(user("a", inputs(x="x + 1", **{"deep.er": "x * 2"}), outputs(**{"result.value": "y", "result.x": "x"})), ids=("a",)),
-                {"x": 1, "y": 0, "result": {"kept": True}})  # fmt: skip
+    case = Case(
+        line(user("a", inputs(x="x + 1", **{"deep.er": "x * 2"}), outputs(**{"result.value": "y", "result.x": "x"})), ids=("a",)),
+        {"x": 1, "y": 0, "result": {"kept": True}},
+    )
     assert case.sees("a") == {"x": 2, "deep": {"er": 4}, "y": 0, "result": {"kept": True}}
     assert case.do("a", y=9).variables == {"x": 1, "y": 0, "result": {"kept": True, "value": 9, "x": 2}}
 
@@ -762,8 +948,17 @@ def test_a_sub_process_without_a_start_event_begins_with_whatever_nothing_leads_
 
 
 def test_a_boundary_ends_a_sub_process_with_all_that_runs_in_it():
-    case = Case(model(start(), sub("s", *around(sub("t", *around(user("a", multi(count="2")), ids=("a",), prefix="t")), ids=("t",))),
-                      boundary("late", "s", timer("PT1H")), user("chase"), end(), path("start", "s", "end"), path("late", "chase")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            sub("s", *around(sub("t", *around(user("a", multi(count="2")), ids=("a",), prefix="t")), ids=("t",))),
+            boundary("late", "s", timer("PT1H")),
+            user("chase"),
+            end(),
+            path("start", "s", "end"),
+            path("late", "chase"),
+        )
+    )
     assert case.waiting == ["a", "a"] and case.listening == ["late"]
     case.fire("late")
     assert case.waiting == ["chase"] and case.listening == []
@@ -789,7 +984,9 @@ def test_a_call_with_outputs_takes_back_what_they_name():
 
 
 def test_the_process_that_is_called_may_come_from_an_expression_and_from_each_child():
-    case = Case(line(call("c", "=which", multi("names", "which", results="all", result="r")), ids=("c",)), {"names": ["one", "two"]})
+    case = Case(
+        line(call("c", "=which", multi("names", "which", results="all", result="r")), ids=("c",)), {"names": ["one", "two"]}
+    )
     assert [case.waits[token].process_key for token in case.at("c")] == ["one", "two"]
     first, second = case.at("c")
     case.do_token(second, r=2).do_token(first, r=1)
@@ -797,13 +994,29 @@ def test_the_process_that_is_called_may_come_from_an_expression_and_from_each_ch
 
 
 TRANSACTION = model(
-    start(), element(
-        "transaction", "t", start("ts"), user("book"), boundary("undo_book", "book", compensation()),
-        user("unbook", isForCompensation="true"), user("pay"), exclusive("x", default="good"), end("cancelled", CANCEL), end("te"),
-        path("ts", "book", "pay", "x"), flow("x", "cancelled", "no"), flow("x", "te", id="good"),
+    start(),
+    element(
+        "transaction",
+        "t",
+        start("ts"),
+        user("book"),
+        boundary("undo_book", "book", compensation()),
+        user("unbook", isForCompensation="true"),
+        user("pay"),
+        exclusive("x", default="good"),
+        end("cancelled", CANCEL),
+        end("te"),
+        path("ts", "book", "pay", "x"),
+        flow("x", "cancelled", "no"),
+        flow("x", "te", id="good"),
         association("undo_book", "unbook"),
-    ), boundary("gone", "t", CANCEL), user("sorry"), end(), path("start", "t", "end"), path("gone", "sorry"),
-)  # fmt: skip
+    ),
+    boundary("gone", "t", CANCEL),
+    user("sorry"),
+    end(),
+    path("start", "t", "end"),
+    path("gone", "sorry"),
+)
 
 
 def test_a_transaction_that_is_cancelled_undoes_what_was_done_and_leaves_by_its_cancel_boundary():
@@ -820,28 +1033,55 @@ def test_a_transaction_that_ends_well_leaves_as_any_sub_process():
 def test_cancelling_one_child_of_a_repeated_transaction_cancels_them_all():
     inner = ("".join(around(user("u"), exclusive("x", default="good"), ids=("u", "x"))).replace('"x_to_in_end"', '"good"'),
              end("bad", CANCEL), flow("x", "bad", "no"))  # fmt: skip
-    case = Case(model(start(), element("transaction", "t", *inner, multi(count="2")), boundary("gone", "t", CANCEL), user("sorry"), end(),
-                      path("start", "t", "end"), path("gone", "sorry", "end")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            element("transaction", "t", *inner, multi(count="2")),
+            boundary("gone", "t", CANCEL),
+            user("sorry"),
+            end(),
+            path("start", "t", "end"),
+            path("gone", "sorry", "end"),
+        )
+    )
     case.do("u", no=True)
     assert case.waiting == ["sorry"] and case.do("sorry").completed
 
 
 # === gateways =========================================================================================
 def test_an_exclusive_gateway_takes_one_way_and_its_default_when_nothing_else_is_true():
-    data = model(start(), exclusive("x", default="other"), user("a"), user("b"), path("start", "x"), flow("x", "b", id="other"), flow("x", "a", "n > 1"))
+    data = model(
+        start(),
+        exclusive("x", default="other"),
+        user("a"),
+        user("b"),
+        path("start", "x"),
+        flow("x", "b", id="other"),
+        flow("x", "a", "n > 1"),
+    )
     assert Case(data, {"n": 5}).waiting == ["a"] and Case(data, {"n": 0}).waiting == ["b"]
 
 
 @pytest.mark.parametrize("value", [None, 1, "true"])
 def test_a_condition_that_is_neither_true_nor_false_is_an_incident_and_can_be_repaired(value):
-    data = model(start(), exclusive("x", default="d"), user("a"), user("b"), path("start", "x"), flow("x", "a", "go"), flow("x", "b", id="d"))
+    data = model(
+        start(),
+        exclusive("x", default="d"),
+        user("a"),
+        user("b"),
+        path("start", "x"),
+        flow("x", "a", "go"),
+        flow("x", "b", id="d"),
+    )
     case = Case(data, {"go": value})
     assert case.incidents == ["x"]
     assert case.set(go=True).verb("retry", "x").waiting == ["a"]
 
 
 def test_a_gateway_without_any_way_is_an_incident():
-    data = model(start(), exclusive("x"), user("a"), user("b"), path("start", "x"), flow("x", "a", "n > 1"), flow("x", "b", "n > 2"))
+    data = model(
+        start(), exclusive("x"), user("a"), user("b"), path("start", "x"), flow("x", "a", "n > 1"), flow("x", "b", "n > 2")
+    )
     assert Case(data, {"n": 0}).incidents == ["x"]
 
 
@@ -871,8 +1111,22 @@ def test_an_inclusive_join_waits_for_what_was_forked(x, ways):
 
 
 def test_an_inclusive_join_waits_for_a_token_far_upstream():
-    case = Case(model(start(), parallel("f"), user("far"), exclusive("x", default="away"), user("near"), inclusive("j"), user("d"), end("off"),
-                      path("start", "f", "near", "j", "d"), path("f", "far", "x"), flow("x", "j", "come"), flow("x", "off", id="away")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f"),
+            user("far"),
+            exclusive("x", default="away"),
+            user("near"),
+            inclusive("j"),
+            user("d"),
+            end("off"),
+            path("start", "f", "near", "j", "d"),
+            path("f", "far", "x"),
+            flow("x", "j", "come"),
+            flow("x", "off", id="away"),
+        )
+    )
     case.do("near")
     assert case.waiting == ["far"]
     case.do("far", come=False)
@@ -880,9 +1134,26 @@ def test_an_inclusive_join_waits_for_a_token_far_upstream():
 
 
 def test_an_inclusive_join_in_a_loop_joins_once_in_each_pass():
-    case = Case(model(start(), exclusive("m"), inclusive("f"), user("a"), user("b"), inclusive("j"), exclusive("again", default="out"), end(),
-                      path("start", "m", "f"), flow("f", "a", "true"), flow("f", "b", "both"), path("a", "j"), path("b", "j", "again"),
-                      flow("again", "m", "more"), flow("again", "end", id="out")), {"both": True, "more": True})  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            exclusive("m"),
+            inclusive("f"),
+            user("a"),
+            user("b"),
+            inclusive("j"),
+            exclusive("again", default="out"),
+            end(),
+            path("start", "m", "f"),
+            flow("f", "a", "true"),
+            flow("f", "b", "both"),
+            path("a", "j"),
+            path("b", "j", "again"),
+            flow("again", "m", "more"),
+            flow("again", "end", id="out"),
+        ),
+        {"both": True, "more": True},
+    )
     case.do("b").do("a", both=False)
     assert case.waiting == ["a"]
     case.do("a", more=False)
@@ -890,9 +1161,24 @@ def test_an_inclusive_join_in_a_loop_joins_once_in_each_pass():
 
 
 def test_an_inclusive_join_does_not_wait_for_a_token_that_would_come_through_it():
-    case = Case(model(start(), parallel("f"), user("a"), user("b"), inclusive("j"), user("after"), exclusive("x", default="out"), end(),
-                      path("start", "f", "a", "j", "after", "x"), path("f", "b"), path("b", "j"), flow("x", "a", "again"),
-                      flow("x", "end", id="out")), {"again": True})  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f"),
+            user("a"),
+            user("b"),
+            inclusive("j"),
+            user("after"),
+            exclusive("x", default="out"),
+            end(),
+            path("start", "f", "a", "j", "after", "x"),
+            path("f", "b"),
+            path("b", "j"),
+            flow("x", "a", "again"),
+            flow("x", "end", id="out"),
+        ),
+        {"again": True},
+    )
     case.do("a").do("b").do("after")
     assert case.waiting == ["a"]
     case.do("a", again=False)
@@ -900,22 +1186,107 @@ def test_an_inclusive_join_does_not_wait_for_a_token_that_would_come_through_it(
 
 
 def test_an_inclusive_join_waits_for_the_boundary_of_an_activity_upstream():
-    case = Case(model(start(), parallel("f"), user("a"), user("b"), boundary("late", "b", timer("PT1H")), inclusive("j"), user("d"), end("off"),
-                      path("start", "f", "a", "j", "d"), path("f", "b", "off"), path("late", "j")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f"),
+            user("a"),
+            user("b"),
+            boundary("late", "b", timer("PT1H")),
+            inclusive("j"),
+            user("d"),
+            end("off"),
+            path("start", "f", "a", "j", "d"),
+            path("f", "b", "off"),
+            path("late", "j"),
+        )
+    )
     assert case.do("a").waiting == ["b"]
     assert case.fire("late").waiting == ["d"]
 
 
 def test_a_token_that_may_come_over_a_link_is_waited_for():
-    case = Case(model(start(), parallel("f"), user("a"), user("b"), throw("t", link("L")), catch("c", link("L")), inclusive("j"), user("d"),
-                      path("start", "f", "a", "j", "d"), path("f", "b", "t"), path("c", "j")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f"),
+            user("a"),
+            user("b"),
+            throw("t", link("L")),
+            catch("c", link("L")),
+            inclusive("j"),
+            user("d"),
+            path("start", "f", "a", "j", "d"),
+            path("f", "b", "t"),
+            path("c", "j"),
+        )
+    )
     assert case.do("a").waiting == ["b"]
     assert case.do("b").waiting == ["d"]
 
 
+def test_an_inclusive_join_does_not_wait_for_a_token_that_can_no_longer_come():
+    case = Case(
+        model(
+            start(),
+            inclusive("f"),
+            user("a"),
+            user("b"),
+            user("c"),
+            end("away"),
+            inclusive("j"),
+            user("d"),
+            path("start", "f"),
+            flow("f", "a", "true"),
+            flow("f", "b", "true"),
+            flow("f", "c", "false"),
+            path("a", "j"),
+            path("c", "j", "d"),
+            path("b", "away"),
+        )
+    )
+    assert case.do("a").waiting == ["b", "d"]
+
+
+def test_an_inclusive_gateway_without_any_way_is_an_incident():
+    assert Case(model(start(), inclusive("f"), user("a"), path("start", "f"), flow("f", "a", "false"))).incidents == ["f"]
+
+
+def test_a_join_that_one_way_never_reaches_waits_for_ever_and_says_nothing_wrong():
+    case = Case(
+        model(
+            start(),
+            exclusive("x"),
+            task("a"),
+            task("b"),
+            parallel("j"),
+            end(),
+            path("start", "x"),
+            flow("x", "a", "true"),
+            flow("x", "b", "true"),
+            path("a", "j", "end"),
+            path("b", "j"),
+        )
+    )
+    assert not case.completed and case.waiting == [] and case.done[-1] == "a"
+
+
 def test_the_first_event_behind_an_event_based_gateway_decides():
-    case = Case(model(start(), race("g"), catch("m", message("M")), receive("r", "N"), catch("t", timer("PT1H")), user("a"), user("b"), user("c"),
-                      path("start", "g", "m", "a"), path("g", "r", "b"), path("g", "t", "c")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            race("g"),
+            catch("m", message("M")),
+            receive("r", "N"),
+            catch("t", timer("PT1H")),
+            user("a"),
+            user("b"),
+            user("c"),
+            path("start", "g", "m", "a"),
+            path("g", "r", "b"),
+            path("g", "t", "c"),
+        )
+    )
     token = case.at("m")[0]
     case.fire("r", x=1)
     assert case.waiting == ["b"] and case.listening == [] and case.variables == {"x": 1}
@@ -923,9 +1294,17 @@ def test_the_first_event_behind_an_event_based_gateway_decides():
 
 
 COMPLEX = model(
-    start(), parallel("f"), user("a"), user("b"), user("c"), element("complexGateway", "j", expression("activationCondition", "activationCount >= n")),
-    user("d"), path("start", "f", "a", "j", "d"), path("f", "b", "j"), path("f", "c", "j"),
-)  # fmt: skip
+    start(),
+    parallel("f"),
+    user("a"),
+    user("b"),
+    user("c"),
+    element("complexGateway", "j", expression("activationCondition", "activationCount >= n")),
+    user("d"),
+    path("start", "f", "a", "j", "d"),
+    path("f", "b", "j"),
+    path("f", "c", "j"),
+)
 
 
 def test_a_complex_gateway_goes_on_when_its_condition_says_so_and_swallows_what_comes_late():
@@ -949,15 +1328,26 @@ def test_a_parallel_gateway_forks_on_every_flow_although_tasks_follow_and_an_end
 
 # === events =============================================================================================
 def test_a_process_may_begin_with_a_message_and_keeps_what_it_brought():
-    process = process_of(model(start("asked", message("M", "")), start("plain"), user("a"), end(), path("asked", "a", "end"), path("plain", "a")))
+    process = process_of(
+        model(start("asked", message("M", "")), start("plain"), user("a"), end(), path("asked", "a", "end"), path("plain", "a"))
+    )
     assert {(one.kind, one.name) for one in process.starts} == {("message", "M"), ("none", None)}
     case = Case(process, {"x": 1}, at="asked")
     assert case.waiting == ["a"] and case.done == ["asked"] and case.variables == {"x": 1}
 
 
 def test_a_process_may_begin_at_an_event_based_gateway():
-    process = process_of(model(race("g", instantiate="true"), catch("m", message("M")), catch("n", message("N")), user("a"), user("b"),
-                               path("g", "m", "a"), path("g", "n", "b")))  # fmt: skip
+    process = process_of(
+        model(
+            race("g", instantiate="true"),
+            catch("m", message("M")),
+            catch("n", message("N")),
+            user("a"),
+            user("b"),
+            path("g", "m", "a"),
+            path("g", "n", "b"),
+        )
+    )
     assert [(one.kind, one.element_id) for one in process.starts] == [("message", "m"), ("message", "n")]
     assert Case(process, at="n").waiting == ["b"]
 
@@ -1004,23 +1394,50 @@ def test_a_date_or_duration_that_does_not_interrupt_happens_once():
 
 
 def test_a_signal_is_heard_by_everything_that_waits_for_it():
-    case = Case(model(start(), parallel("f"), user("a"), throw("t", signal("S"), inputs(x="1")), catch("c1", signal("S")), catch("c2", signal("S")),
-                      catch("c3", signal("other")), user("d"), boundary("b", "d", signal("S")), end(),
-                      path("start", "f", "a", "t", "end"), path("f", "c1", "end"), path("f", "c2", "end"), path("f", "c3", "end"),
-                      path("f", "d", "end"), path("b", "end"))).do("a")  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f"),
+            user("a"),
+            throw("t", signal("S"), inputs(x="1")),
+            catch("c1", signal("S")),
+            catch("c2", signal("S")),
+            catch("c3", signal("other")),
+            user("d"),
+            boundary("b", "d", signal("S")),
+            end(),
+            path("start", "f", "a", "t", "end"),
+            path("f", "c1", "end"),
+            path("f", "c2", "end"),
+            path("f", "c3", "end"),
+            path("f", "d", "end"),
+            path("b", "end"),
+        )
+    ).do("a")
     assert case.waiting == ["c3"] and case.variables == {"x": 1}
 
 
 def test_a_throw_sends_a_message_with_its_key_and_how_long_it_waits():
-    sent = Case(line(throw("t", message("M", "=who"), '<zeebe:publishMessage correlationKey="=who" messageId="=42" timeToLive="PT1H"/>'), ids=("t",)),
-                {"who": "bert"}).thrown[0]  # fmt: skip
+    sent = Case(
+        line(
+            throw("t", message("M", "=who"), '<zeebe:publishMessage correlationKey="=who" messageId="=42" timeToLive="PT1H"/>'),
+            ids=("t",),
+        ),
+        {"who": "bert"},
+    ).thrown[0]
     assert (sent.kind, sent.name, sent.correlation_key, sent.message_id, sent.ttl) == ("message", "M", "bert", "42", 3600)
 
 
 def escalating(*inner_subs: str, thrower: str, interrupting: bool) -> bytes:
-    return model(start(), sub("s", start("is"), user("a"), thrower, user("b"), end("ie"), path("is", "a", "up", "b", "ie"), *inner_subs),
-                 boundary("heard", "s", escalation("X"), interrupting=interrupting), user("boss"), end(),
-                 path("start", "s", "end"), path("heard", "boss", "end"))  # fmt: skip
+    return model(
+        start(),
+        sub("s", start("is"), user("a"), thrower, user("b"), end("ie"), path("is", "a", "up", "b", "ie"), *inner_subs),
+        boundary("heard", "s", escalation("X"), interrupting=interrupting),
+        user("boss"),
+        end(),
+        path("start", "s", "end"),
+        path("heard", "boss", "end"),
+    )
 
 
 @pytest.mark.parametrize(("interrupting", "left"), [(True, ["boss"]), (False, ["b", "boss"])])
@@ -1030,7 +1447,9 @@ def test_an_escalation_is_caught_at_the_boundary(interrupting, left):
 
 
 def test_an_escalation_is_caught_by_the_nearest_and_goes_no_further():
-    near = event_sub("near", start("near_on", escalation(), interrupting=False), user("lead"), end("ne"), path("near_on", "lead", "ne"))
+    near = event_sub(
+        "near", start("near_on", escalation(), interrupting=False), user("lead"), end("ne"), path("near_on", "lead", "ne")
+    )
     case = Case(escalating(near, thrower=throw("up", escalation("X")), interrupting=True)).do("a")
     assert case.waiting == ["b", "lead"]
 
@@ -1075,20 +1494,73 @@ def test_an_error_that_nothing_catches_can_be_tried_again_or_skipped():
 
 
 def test_terminate_ends_its_own_scope_and_no_more():
-    case = Case(model(start(), parallel("f"), user("other"), sub("s", start("is"), parallel("g"), user("a"), user("b"), end("stop", TERMINATE),
-                                                              path("is", "g", "a", "stop"), path("g", "b")), user("after"), end(),
-                      path("start", "f", "s", "after", "end"), path("f", "other", "end"))).do("a")  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f"),
+            user("other"),
+            sub(
+                "s",
+                start("is"),
+                parallel("g"),
+                user("a"),
+                user("b"),
+                end("stop", TERMINATE),
+                path("is", "g", "a", "stop"),
+                path("g", "b"),
+            ),
+            user("after"),
+            end(),
+            path("start", "f", "s", "after", "end"),
+            path("f", "other", "end"),
+        )
+    ).do("a")
     assert case.waiting == ["after", "other"]
 
 
+def test_terminate_in_one_child_ends_that_child_alone():
+    case = Case(
+        line(
+            sub(
+                "s",
+                start("is"),
+                parallel("f"),
+                user("a"),
+                user("b"),
+                end("stop", TERMINATE),
+                path("is", "f", "a", "stop"),
+                path("f", "b"),
+                multi(count="2"),
+            ),
+            user("after"),
+            ids=("s", "after"),
+        )
+    )
+    assert case.do("a").waiting == ["a", "b"] and case.do("a").waiting == ["after"]
+
+
 def test_terminate_in_the_process_ends_it():
-    case = Case(model(start(), parallel("f"), user("a"), user("b"), end("stop", TERMINATE), path("start", "f", "a", "stop"), path("f", "b"))).do("a")
+    case = Case(
+        model(
+            start(), parallel("f"), user("a"), user("b"), end("stop", TERMINATE), path("start", "f", "a", "stop"), path("f", "b")
+        )
+    ).do("a")
     assert case.completed and case.ended_by == ["stop"]
 
 
 def test_an_event_with_several_definitions_happens_with_the_first():
-    case = Case(model(start(), catch("c", message("M"), timer("PT1H")), user("a"), boundary("b", "a", message("N"), signal("S")), user("d"), end(),
-                      path("start", "c", "a", "end"), path("b", "d", "end")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            catch("c", message("M"), timer("PT1H")),
+            user("a"),
+            boundary("b", "a", message("N"), signal("S")),
+            user("d"),
+            end(),
+            path("start", "c", "a", "end"),
+            path("b", "d", "end"),
+        )
+    )
     assert sorted(one.kind for one in case.waits.values()) == ["message", "timer"]
     case.fire_token(case.at("c")[1])
     assert case.waiting == ["a"] and len(case.at("b")) == 2
@@ -1104,8 +1576,17 @@ def test_a_parallel_multiple_event_happens_with_the_last():
 
 
 def test_a_parallel_multiple_boundary_that_does_not_interrupt_begins_anew():
-    case = Case(model(start(), user("a"), boundary("b", "a", message("M"), signal("S"), interrupting=False, parallelMultiple="true"), task("c"),
-                      end(), path("start", "a", "end"), path("b", "c")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            user("a"),
+            boundary("b", "a", message("M"), signal("S"), interrupting=False, parallelMultiple="true"),
+            task("c"),
+            end(),
+            path("start", "a", "end"),
+            path("b", "c"),
+        )
+    )
     for times in (1, 2, 3):
         case.fire_token(case.at("b")[0])
         assert case.times("c") == times - 1
@@ -1119,6 +1600,74 @@ def test_several_definitions_are_thrown_together():
     assert [one.kind for one in case.thrown] == ["message", "signal", "escalation"] and case.completed
 
 
+def test_two_catchers_of_one_signal_are_told_in_the_order_in_which_they_began_to_listen_also_after_loading():
+    subs = [
+        event_sub(f"s{n}", start(f"on{n}", signal("S")), user(f"u{n}"), end(f"e{n}"), path(f"on{n}", f"u{n}", f"e{n}"))
+        for n in range(6)
+    ]
+    data = model(*around(user("a"), throw("t", signal("S")), ids=("a", "t"), prefix="p"), *subs)
+    assert {tuple(Case(data, reload=reload).do("a").waiting) for reload in (True, False)} == {("u0",)}
+
+
+def test_an_error_from_an_event_sub_process_that_runs_beside_is_caught_by_another_one_of_that_scope():
+    beside = event_sub("beside", start("asked", message("M"), interrupting=False), user("b"), end("be"), path("asked", "b", "be"))
+    mend = event_sub("mend", start("caught", error()), user("c"), end("me"), path("caught", "c", "me"))
+    case = Case(model(*around(user("a"), ids=("a",), prefix="p"), beside, mend)).fire("asked").fail("b", "E")
+    assert case.waiting == ["c"]
+    assert case.fail("c", "E").incidents == ["c"], "what has ended its scope is followed by no other"
+
+
+def test_a_timer_whose_expression_fails_at_a_boundary_stops_the_boundary_alone():
+    case = Case(
+        model(start(), user("a"), boundary("b", "a", timer("=when")), user("c"), end(), path("start", "a", "end"), path("b", "c"))
+    )
+    assert case.incidents == ["b"] and case.wait("a").kind == "user"
+    case.set(when="PT1H").verb("retry", "b")
+    assert case.incidents == [] and case.fire("b").waiting == ["c"]
+
+
+@pytest.mark.parametrize(("interrupting", "left"), [(True, ["c"]), (False, ["a", "c"])])
+def test_an_event_that_cannot_be_waited_for_may_be_taken_as_happened(interrupting, left):
+    case = Case(model(start(), user("a"), boundary("b", "a", timer("=when"), interrupting=interrupting), user("c"), end(),
+                      path("start", "a", "end"), path("b", "c")))  # fmt: skip
+    assert case.verb("skip", "b", {"x": 1}).waiting == left and case.listening == [] and case.variables == {"x": 1}
+
+
+def test_an_arm_of_a_gateway_that_cannot_be_waited_for_may_be_taken_as_happened():
+    case = Case(RACE.replace(b"PT1H", b"=when"))
+    assert case.incidents == ["t"] and case.verb("skip", "t", {}).waiting == ["a"] and case.listening == []
+
+
+def test_a_duration_may_be_counted_in_working_time():
+    working = '<zeebe:properties><zeebe:property name="bizday:time" value="working"/></zeebe:properties>'
+    world = World()
+    world.working_time = lambda begun, duration: begun + 3 * duration
+    case = Case(line(catch("c", timer("PT8H"), working), ids=("c",)), world=world)
+    assert case.wait("c").due == MONDAY + timedelta(hours=24)
+
+
+def test_a_condition_may_stand_behind_an_event_based_gateway():
+    case = Case(model(start(), race("g"), catch("c", conditional("x > 1")), catch("t", timer("PT1H")), user("a"), end(),
+                      path("start", "g", "c", "a", "end"), path("g", "t", "end")), {"x": 0})  # fmt: skip
+    assert case.set(x=2).waiting == ["a"] and case.listening == []
+
+
+def test_links_of_two_scopes_with_one_name_are_two_links():
+    inner = start("is"), throw("it", link("L")), catch("ic", link("L")), user("b"), path("is", "it"), path("ic", "b")
+    case = Case(
+        model(
+            start(),
+            sub("s", *inner),
+            throw("t", link("L")),
+            catch("c", link("L")),
+            user("a"),
+            path("start", "s", "t"),
+            path("c", "a"),
+        )
+    )
+    assert case.waiting == ["b"] and case.do("b").waiting == ["a"]
+
+
 # === compensation =======================================================================================
 def undoable(id: str, *inner: str) -> str:
     """A user task and the user task that undoes it."""
@@ -1127,7 +1676,16 @@ def undoable(id: str, *inner: str) -> str:
 
 
 def test_compensation_undoes_what_was_done_last_first_one_after_the_other():
-    case = Case(line(undoable("a"), undoable("b"), undoable("c"), throw("back", compensation()), user("after"), ids=("a", "b", "back", "after")))
+    case = Case(
+        line(
+            undoable("a"),
+            undoable("b"),
+            undoable("c"),
+            throw("back", compensation()),
+            user("after"),
+            ids=("a", "b", "back", "after"),
+        )
+    )
     case.do("a").do("b")
     assert case.waiting == ["unb"]
     assert case.do("unb").waiting == ["una"]
@@ -1149,8 +1707,15 @@ def test_an_activity_that_was_done_three_times_is_undone_three_times():
 
 
 def test_what_was_done_in_a_sub_process_is_undone_with_the_variables_it_had():
-    case = Case(line(sub("s", *around(undoable("a"), ids=("a",)), inputs(seat="who + \"-1\"")), throw("back", compensation()), user("after"),
-                         ids=("s", "back", "after")), {"who": "bert"})  # fmt: skip
+    case = Case(
+        line(
+            sub("s", *around(undoable("a"), ids=("a",)), inputs(seat='who + "-1"')),
+            throw("back", compensation()),
+            user("after"),
+            ids=("s", "back", "after"),
+        ),
+        {"who": "bert"},
+    )
     case.do("a", seat="bert-2").set(who="anna")
     assert case.waiting == ["una"] and case.sees("una")["seat"] == "bert-2"
     assert case.do("una").waiting == ["after"]
@@ -1158,14 +1723,33 @@ def test_what_was_done_in_a_sub_process_is_undone_with_the_variables_it_had():
 
 
 def test_a_sub_process_that_was_interrupted_is_not_undone():
-    case = Case(model(start(), sub("s", *around(undoable("a"), user("b"), ids=("a", "b"))), boundary("bad", "s", error()),
-                      throw("back", compensation()), user("after"), path("start", "s"), path("bad", "back", "after")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            sub("s", *around(undoable("a"), user("b"), ids=("a", "b"))),
+            boundary("bad", "s", error()),
+            throw("back", compensation()),
+            user("after"),
+            path("start", "s"),
+            path("bad", "back", "after"),
+        )
+    )
     assert case.do("a").fail("b", "E").waiting == ["after"]
 
 
 def test_each_child_of_a_repeated_sub_process_is_undone_with_its_own_variables():
-    case = Case(line(sub("s", *around(undoable("a"), ids=("a",)), multi("[1, 2]", "n", sequential=True)), throw("back", compensation()), user("after"),
-                         ids=("s", "back", "after"))).do("a").do("a")  # fmt: skip
+    case = (
+        Case(
+            line(
+                sub("s", *around(undoable("a"), ids=("a",)), multi("[1, 2]", "n", sequential=True)),
+                throw("back", compensation()),
+                user("after"),
+                ids=("s", "back", "after"),
+            )
+        )
+        .do("a")
+        .do("a")
+    )
     assert case.waiting == ["una"] and case.sees("una")["n"] == 2
     assert case.do("una").sees("una")["n"] == 1
     assert case.do("una").waiting == ["after"]
@@ -1173,27 +1757,61 @@ def test_each_child_of_a_repeated_sub_process_is_undone_with_its_own_variables()
 
 def test_an_event_sub_process_for_compensation_decides_how_its_scope_is_undone():
     own = event_sub("how", start("on", compensation()), user("by_hand"), end("he"), path("on", "by_hand", "he"))
-    case = Case(line(sub("s", *around(undoable("a"), ids=("a",)), own), throw("back", compensation()), user("after"), ids=("s", "back", "after")))
+    case = Case(
+        line(
+            sub("s", *around(undoable("a"), ids=("a",)), own),
+            throw("back", compensation()),
+            user("after"),
+            ids=("s", "back", "after"),
+        )
+    )
     assert case.do("a").waiting == ["by_hand"] and case.do("by_hand").waiting == ["after"]
 
 
 def test_an_event_sub_process_for_compensation_is_enough_to_make_its_scope_undoable():
     own = event_sub("how", start("on", compensation()), user("by_hand"), end("he"), path("on", "by_hand", "he"))
-    case = Case(line(sub("s", *around(user("a"), ids=("a",)), own), throw("back", compensation("s")), user("after"), ids=("s", "back", "after")))
+    case = Case(
+        line(
+            sub("s", *around(user("a"), ids=("a",)), own),
+            throw("back", compensation("s")),
+            user("after"),
+            ids=("s", "back", "after"),
+        )
+    )
     assert case.do("a").waiting == ["by_hand"] and case.do("by_hand").waiting == ["after"]
 
 
 def test_an_event_sub_process_undoes_the_scope_around_it():
-    case = Case(model(*around(undoable("a"), user("b"), ids=("a", "b"), prefix="p"), event_sub(
-        "mend", start("on", error()), throw("back", compensation()), user("after"), end("me"), path("on", "back", "after", "me"))))  # fmt: skip
+    case = Case(
+        model(
+            *around(undoable("a"), user("b"), ids=("a", "b"), prefix="p"),
+            event_sub(
+                "mend",
+                start("on", error()),
+                throw("back", compensation()),
+                user("after"),
+                end("me"),
+                path("on", "back", "after", "me"),
+            ),
+        )
+    )
     assert case.do("a").fail("b", "E").waiting == ["una"]
     assert case.do("una").waiting == ["after"]
 
 
 def test_a_sub_process_that_is_ended_while_it_undoes_stops_undoing():
     inner = sub("s", *around(undoable("a"), ids=("a",)))
-    case = Case(model(start(), sub("o", *around(inner, throw("back", compensation()), ids=("s", "back"), prefix="o")),
-                      boundary("late", "o", timer("PT1H")), user("after"), end(), path("start", "o", "end"), path("late", "after", "end")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            sub("o", *around(inner, throw("back", compensation()), ids=("s", "back"), prefix="o")),
+            boundary("late", "o", timer("PT1H")),
+            user("after"),
+            end(),
+            path("start", "o", "end"),
+            path("late", "after", "end"),
+        )
+    )
     assert case.do("a").waiting == ["una"]
     assert case.fire("late").waiting == ["after"] and len(case.run.state().scopes) == 1
     assert case.do("after").completed
@@ -1202,8 +1820,15 @@ def test_a_sub_process_that_is_ended_while_it_undoes_stops_undoing():
 # === many times =========================================================================================
 @pytest.mark.parametrize("sequential", [False, True])
 def test_a_task_is_done_once_for_each_item_and_the_results_keep_the_order_of_the_items(sequential):
-    case = Case(line(user("a", multi("people", "who", sequential=sequential, results="votes", result='who + ":" + vote'), inputs(vote='""')), ids=("a",)),
-                {"people": ["x", "y", "z"]})  # fmt: skip
+    case = Case(
+        line(
+            user(
+                "a", multi("people", "who", sequential=sequential, results="votes", result='who + ":" + vote'), inputs(vote='""')
+            ),
+            ids=("a",),
+        ),
+        {"people": ["x", "y", "z"]},
+    )
     assert case.waiting == ["a"] * (1 if sequential else 3)
     for vote in ("1", "2", "3"):
         case.do_token(case.at("a")[-1], vote=vote)
@@ -1220,14 +1845,18 @@ def test_an_empty_list_is_done_at_once(sequential):
 @pytest.mark.parametrize("sequential", [False, True])
 def test_a_sub_process_is_done_for_each_item_in_a_scope_of_its_own(sequential):
     inner = around(script("s1", "n * 2", "n"), user("u"), script("s2", "n + 1", "n"), ids=("s1", "u", "s2"))
-    case = Case(line(sub("s", *inner, multi("[1, 2, 3]", "n", sequential=sequential, results="all", result="n")), ids=("s",)), {"n": 0})
+    case = Case(
+        line(sub("s", *inner, multi("[1, 2, 3]", "n", sequential=sequential, results="all", result="n")), ids=("s",)), {"n": 0}
+    )
     for _ in range(3):
         case.do("u")
     assert case.completed and case.variables == {"n": 0, "all": [3, 5, 7]}
 
 
 def test_the_list_may_change_while_it_is_walked_and_what_was_begun_stays():
-    case = Case(line(user("a", multi("list", "x", sequential=True, results="list", result="x * 2")), ids=("a",)), {"list": [1, 2, 3]})
+    case = Case(
+        line(user("a", multi("list", "x", sequential=True, results="list", result="x * 2")), ids=("a",)), {"list": [1, 2, 3]}
+    )
     case.do("a").set(list=[]).do("a").do("a")
     assert case.completed and case.variables == {"list": [2, 4, 6]}
 
@@ -1263,8 +1892,17 @@ def test_a_standard_loop_of_a_sub_process_asks_what_its_people_answered():
 
 
 def test_a_boundary_of_a_repeated_activity_belongs_to_all_of_it():
-    case = Case(model(start(), user("a", multi(count="3")), boundary("b", "a", timer("PT1H"), interrupting=False), user("remind"), end(),
-                      path("start", "a", "end"), path("b", "remind")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            user("a", multi(count="3")),
+            boundary("b", "a", timer("PT1H"), interrupting=False),
+            user("remind"),
+            end(),
+            path("start", "a", "end"),
+            path("b", "remind"),
+        )
+    )
     assert case.listening == ["b"]
     assert case.do("a").fire("b").waiting == ["a", "a", "remind"]
     assert case.do("a").do("a").waiting == ["remind"]
@@ -1293,7 +1931,12 @@ def test_returning_out_of_a_sub_process_ends_it():
 
 
 def test_returning_into_a_sub_process_that_has_ended_begins_it_anew():
-    case = Case(line(sub("s", *around(user("a"), user("b"), ids=("a", "b"))), user("c"), ids=("s", "c"))).do("a").do("b").verb("send_back", "c", "b")
+    case = (
+        Case(line(sub("s", *around(user("a"), user("b"), ids=("a", "b"))), user("c"), ids=("s", "c")))
+        .do("a")
+        .do("b")
+        .verb("send_back", "c", "b")
+    )
     assert case.waiting == ["a"]
 
 
@@ -1304,8 +1947,23 @@ def test_returning_across_a_link():
 
 
 def test_returning_gives_each_of_two_nested_joins_what_it_had():
-    case = Case(model(start(), parallel("f1"), parallel("f2"), user("a"), user("b"), user("c"), parallel("j2"), parallel("j1"), user("d"), end(),
-                      path("start", "f1", "f2", "a", "j2", "j1", "d", "end"), path("f2", "b", "j2"), path("f1", "c", "j1")))  # fmt: skip
+    case = Case(
+        model(
+            start(),
+            parallel("f1"),
+            parallel("f2"),
+            user("a"),
+            user("b"),
+            user("c"),
+            parallel("j2"),
+            parallel("j1"),
+            user("d"),
+            end(),
+            path("start", "f1", "f2", "a", "j2", "j1", "d", "end"),
+            path("f2", "b", "j2"),
+            path("f1", "c", "j1"),
+        )
+    )
     case.do("a").do("b").do("c").verb("send_back", "d", "a")
     assert case.waiting == ["a"] and case.do("a").waiting == ["d"] and case.do("d").completed
 
@@ -1329,8 +1987,63 @@ def test_a_token_may_be_moved_by_hand_within_its_scope_and_outward():
     assert case.do("c").completed
 
 
+def test_nobody_is_led_out_of_what_undoes():
+    case = Case(
+        line(sub("s", *around(undoable("a"), ids=("a",))), undoable("b"), throw("back", compensation()), ids=("s", "b", "back"))
+    )
+    case.do("a").do("b")
+    for handler in ("unb", "una"):
+        for verb in ("send_back", "move"):
+            with pytest.raises(Conflict):
+                getattr(case.run, verb)(case.at(handler)[0], "b")
+        case.do(handler)
+    assert case.completed
+
+
+def test_an_event_that_is_only_listened_for_cannot_be_moved():
+    case = Case(
+        model(
+            start(),
+            user("a"),
+            boundary("b", "a", timer("PT1H")),
+            user("c"),
+            end(),
+            path("start", "a", "c", "end"),
+            path("b", "end"),
+        )
+    )
+    with pytest.raises(Conflict):
+        case.run.move(case.at("b")[0], "c")
+    with pytest.raises(Conflict):
+        case.run.send_back(case.at("b")[0], "a")
+    assert case.settle().waiting == ["a"]
+
+
+def test_who_moves_one_of_the_events_behind_a_gateway_moves_the_gateway():
+    case = (
+        Case(
+            model(
+                start(),
+                user("a"),
+                race("g"),
+                catch("m", message("M")),
+                catch("t", timer("PT1H")),
+                end(),
+                path("start", "a", "g", "m", "end"),
+                path("g", "t", "end"),
+            )
+        )
+        .do("a")
+        .verb("send_back", "m", "a")
+    )
+    assert case.waiting == ["a"] and case.listening == []
+    assert case.do("a").verb("move", "t", "a").waiting == ["a"]
+
+
 def test_an_incident_is_tried_again_from_where_it_stopped():
-    case = Case(line(user("a", outputs(y="1")), exclusive("x", default="d"), user("b"), ids=("a", "x", "b")).replace(b'"x_to_b"', b'"d"'))
+    case = Case(
+        line(user("a", outputs(y="1")), exclusive("x", default="d"), user("b"), ids=("a", "x", "b")).replace(b'"x_to_b"', b'"d"')
+    )
     assert case.do("a").waiting == ["b"]
     broken = Case(ONE_CONDITION, {"go": None})
     assert broken.incidents == ["t"]

@@ -243,6 +243,14 @@ def test_variables_that_the_model_does_not_draw_are_the_callers():
     assert decide(decision("x", literal("amount + 1")), amount=4).value == 5
 
 
+def test_entries_of_a_required_context_are_known_by_name():
+    inner = (
+        decision("pay", "<context>" + entry("net-pay", literal("5")) + entry("pay in kind", literal("2")) + "</context>")
+        + decision("x", literal("pay.net-pay - pay.pay in kind"), needs("#pay"))
+    )  # fmt: skip
+    assert decide(inner).value == 3
+
+
 def test_a_circle_of_requirements_is_told_and_ends():
     inner = decision("x", literal("y"), needs("#y")) + decision("y", literal("x"), needs("#x"))
     answer = decide(inner)
@@ -548,6 +556,13 @@ def test_unknown_names_are_told():
     assert found["dmn.unknown-function"] == ["error x: There is no function 'fly'."]
     assert [one.split("'")[1] for one in found["dmn.unknown-variable"]] == ["gone", "list"]
     assert problems(decision("x", literal("a + gone"))) == {}
+
+
+def test_a_table_that_reckons_for_ever_is_not_checked_for_ever():
+    bombs = [("for i in 1..10**9 return i", "1")] * 20
+    begun = time.monotonic()
+    assert "dmn.too-much" in problems(decision("x", table(bombs, inputs=("a",))))
+    assert time.monotonic() - begun < 4
 
 
 def test_missing_requirements_are_told():

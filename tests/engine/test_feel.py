@@ -186,7 +186,12 @@ matches("a\nb", "a.b") => false
 matches("a\nb", "a.b", "s") => true
 matches("a\nb", "^b$") => false
 matches("a\nb", "^b$", "m") => true
+matches("a\nb\n", "\n^$", "m") => false
 matches("helloworld", "hello world", "x") => true
+matches("hello world", "hello\\ sworld", "x") => true
+matches("helloworld", "hello[ ]world", "x") => false
+matches("A", "\\p{Ll}", "i") => false
+matches("A", "[a-f]", "i") => true
 matches("a.b", "a.b", "q") => true
 matches("axb", "a.b", "q") => false
 matches("é", "\\p{Ll}") => true
@@ -610,6 +615,7 @@ def test_an_expression_tells_what_it_reads_and_calls(text, reads, maybe, calls):
         ("x instance of nothing", 0, "There is no type 'nothing'"),
         ("if a then b", 11, "ends too early"),
         ("1, 2", 1, "','"),
+        ("[1,]", 3, "']'"),
     ],
 )
 def test_a_text_that_is_no_feel_is_refused_with_its_place(text, position, part):
@@ -624,7 +630,8 @@ def test_explain_says_why_something_became_null():
     value, why = feel.compile("amount + limit").explain({"amount": 1})
     assert value is None
     assert [one.kind for one in why] == ["unknown-variable", "type"]
-    assert "limit" in str(why[0])
+    assert (why[0].sentence, why[0].params) == ("There is no variable '%(name)s'.", (("name", "limit"),))
+    assert str(why[0]) == "There is no variable 'limit'."
     kinds = {text: feel.compile(text).explain({"a": {}, "l": [1]})[1][0].kind
              for text in ("l[3]", "a.b", "1 / 0", 'date("x")', "substring(1, 2)", '"a" < 1', "nobody(1)")}  # fmt: skip
     assert kinds == {"l[3]": "index", "a.b": "property", "1 / 0": "value", 'date("x")': "value",

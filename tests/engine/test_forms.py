@@ -8,7 +8,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
@@ -441,6 +441,11 @@ def test_one_names_papers_of_ones_own_draft_and_not_of_others(room):
     assert set(refused(room, form, {"papers": ["x" * 32]})) == {"papers"}
 
 
+def test_a_paper_of_a_draft_is_no_paper_of_a_case(room):
+    mine = of_draft(room, "anna")
+    assert set(refused(room, a_form(PAPERS), {"papers": [mine]}, case={"id": CASE})) == {"papers"}
+
+
 def test_one_names_papers_of_this_case_and_not_of_another(room):
     with room.work(people.SYSTEM) as work:
         a_case(work, CASE, "C-1")
@@ -450,3 +455,23 @@ def test_one_names_papers_of_this_case_and_not_of_another(room):
     assert checked(room, form, {"papers": [paper]}, case={"id": CASE}) == {"papers": [paper]}
     assert set(refused(room, form, {"papers": [paper]}, case={"id": "e" * 32})) == {"papers"}
     assert set(refused(room, form, {"papers": [paper]}, "bert", case={"id": CASE})) == {"papers"}
+
+
+# --- whatever comes -----------------------------------------------------------------------------
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
+ANYTHING = PLAIN | st.lists(PLAIN, max_size=3) | st.dictionaries(st.text(max_size=5), PLAIN, max_size=3)
+
+
+@pytest.mark.parametrize("file", FILES[::4], ids=lambda f: f"{f.parent.name}-{f.stem}")
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_posted_it_is_taken_whole_or_refused_in_sentences(room, file, data):
+    form = forms.parse(file.read_bytes(), "k/f")
+    names = st.sampled_from([*(one.name for one in form.fields), "__proto__"])
+    answers = data.draw(st.dictionaries(names, ANYTHING))
+    known = {one.name for one in form.fields if one.widget not in forms.NOT_ASKED}
+    try:
+        assert set(checked(room, form, answers)) == known
+    except Invalid as why:
+        assert why.problems
+        assert all(str(problem).endswith(".") and "%(" not in str(problem) for problem in why.problems)

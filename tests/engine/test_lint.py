@@ -351,6 +351,13 @@ def test_a_timer_once_an_hour_is_fine():
     assert said(model(begun_by("R/PT1H"), END, flow("s", "e"))) == set()
 
 
+def test_a_service_that_a_task_of_a_person_or_an_ad_hoc_sub_process_names_is_refused():
+    named = '<zeebe:taskDefinition type="x"/>'
+    assert ("a", "service.place") in said(model(line(task("a", "userTask", named + ASKED), ids=("a",))))
+    picks = task("a", "adHocSubProcess", named, task("t"))
+    assert ("a", "service.place") in said(model(line(picks, ids=("a",))))
+
+
 # --- expressions --------------------------------------------------------------------------------
 FORMED = task("s", "startEvent", '<zeebe:formDefinition formId="p/start"/>')
 
@@ -524,6 +531,16 @@ def test_collections_of_older_dialects_and_of_the_standard_are_read():
     for inner in (older, plain):
         loop = bpmn.parse(model(line(task("a", inner=inner), ids=("a",)))).processes["p"].elements["a"].loop
         assert (loop.collection.text, loop.element_variable) == ("=people", "one")
+
+
+def test_the_standards_words_for_who_does_a_task_are_read():
+    given = "<{0}><resourceAssignmentExpression><formalExpression>{1}</formalExpression></resourceAssignmentExpression></{0}>"
+    owners = given.format("potentialOwner", "user(ada), group(legal), finance")
+    element = bpmn.parse(model(line(task("a", "userTask", inner=owners), ids=("a",)))).processes["p"].elements["a"]
+    assert (element.candidate_groups.text, element.candidate_users.text) == ("legal,finance", "ada")
+    performer = given.format("humanPerformer", "${boss}")
+    element = bpmn.parse(model(line(task("a", "userTask", inner=performer), ids=("a",)))).processes["p"].elements["a"]
+    assert (element.assignee.text, element.candidate_groups) == ("=boss", None)
 
 
 def test_an_expression_inside_a_text_is_told_because_it_would_stay_as_it_is():

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from engine import history, jobs, notifications, people
-from engine.errors import Misconfigured
+from engine.errors import Misconfigured, NotAllowed
 from engine.schema import chain, content, definition, deployment, event, instance, job, notification, task
 from tests.engine.rooms import BOTH, actor, opened_on, person, rows
 from tests.processes.walk import YES, Walk
@@ -274,6 +274,19 @@ def test_what_comes_with_a_new_account_is_no_news(room):
     """A password and roles given in the moment in which the account was opened are expected."""
     person(room, "clara", "staff", "finance", password=PASSWORD)
     assert catch_up(room) == 0
+
+
+def test_an_announcement_reaches_everybody_inside_and_only_who_may_makes_one(room, anna):
+    person(room, "olga", "staff", "operators")
+    ends = room.clock.now + timedelta(days=9)
+    person(room, "paula", "partners", kind="partner", ends_at=ends)
+    with pytest.raises(NotAllowed), room.work(actor(room, "anna")) as work:
+        notifications.announce(work, "Party", "On Friday.")
+    with room.work(actor(room, "olga")) as work:
+        notifications.announce(work, "Upgrade on Friday", "The platform rests from 20:00.")
+    catch_up(room)
+    assert told(room, "anna") == ["Upgrade on Friday"]
+    assert told(room, "paula") == told(room, "olga") == []
 
 
 def test_who_has_left_is_told_nothing(room, anna, bert):

@@ -198,8 +198,11 @@ def nothing_is_lost(run: bpmn.Execution) -> None:
             assert token.memo.get(key) is None or token.memo[key] in run.tasks, f"{name} outlives what it belongs to"
         assert all(one in run.tasks for one in token.memo.get("listeners", ())), f"{name} has listeners that are gone"
         own = run.scopes.get(token.memo.get("scope"))
-        lives = own is not None and own.tokens or token.memo.keys() & {"undo", "listeners", "happened", "cycle"}
+        lives = (own is not None and own.tokens) or token.memo.keys() & {"undo", "listeners", "happened"}
+        lives = lives or (token.memo.get("listens") and not token.element.interrupting)  # it has happened for the last time
         assert token.id in run.waits or token.state == WAITING or lives, f"{name} waits for nothing"
+        undone_by = [one for one in run.tasks.values() if one.memo.get("for") == token.id]
+        assert len(undone_by) == ("undo" in token.memo), f"{name} waits for a handler that does not run"
         for scope in token.scope.chain():
             assert run.scopes.get(scope.id) is scope, f"{name} lives in a scope that has ended"
     for scope in run.scopes.values():

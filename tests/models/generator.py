@@ -13,7 +13,24 @@ from dataclasses import dataclass, replace
 
 from tests.models import xml
 from tests.models.blocks import (
-    And, Block, Catch, Catcher, End, Event, EventSub, Loop, Many, Model, Or, Race, Seq, Sub, Task, Test, Throw, Xor,
+    And,
+    Block,
+    Catch,
+    Catcher,
+    End,
+    Event,
+    EventSub,
+    Loop,
+    Many,
+    Model,
+    Or,
+    Race,
+    Seq,
+    Sub,
+    Task,
+    Test,
+    Throw,
+    Xor,
 )  # fmt: skip
 
 POOL = ("v0", "v1", "v2")
@@ -69,7 +86,9 @@ class _Generator:
         place = Place(self.chance.randint(1, 4))
         body, locals = self.scoped(lambda: self.seq(place))
         event_subs = self.event_subs(place)
-        variables = {name: self.chance.randint(0, 9) for name in POOL} | {name: None if v == "null" else int(v) for name, v in locals.items()}
+        variables = {name: self.chance.randint(0, 9) for name in POOL} | {
+            name: None if v == "null" else int(v) for name, v in locals.items()
+        }
         return Model(body, event_subs, variables, self.seed)
 
     def scoped(self, draw) -> tuple[Block, dict[str, str]]:
@@ -85,7 +104,10 @@ class _Generator:
         event = _any(self.caught({"error", "escalation"}))
         interrupting = event.kind == "error" or self.one_in(2)
         body, locals = self.scoped(lambda: self.seq(place.deeper(may_die=True, plain=False, repeated=True, in_transaction=False)))
-        return EventSub(self.id("es"), self.cycling(event, interrupting), interrupting, body, locals)
+        id = self.id("es")
+        if not interrupting and event.kind in ("conditional", "signal"):  # one that interrupts may happen at the same moment
+            body = Seq([Task(f"t{id}", "user"), body])
+        return EventSub(id, self.cycling(event, interrupting), interrupting, body, locals)
 
     # --- blocks -----------------------------------------------------------------------------------
     def seq(self, place: Place) -> Seq:
@@ -107,7 +129,9 @@ class _Generator:
         return getattr(self, self.chance.choice(kinds))(place)
 
     def task(self, place: Place) -> Task:
-        kind = self.chance.choice(("user", "user", "user", "manual", "service", "service", "call", "receive", "script", "script", "task", "send"))
+        kind = self.chance.choice(
+            ("user", "user", "user", "manual", "service", "service", "call", "receive", "script", "script", "task", "send")
+        )
         one = Task(self.id("t"), kind)
         if "many" in self.on and self.one_in(4) and kind != "receive":
             one.many = self.many(place, enough=kind not in ("script", "task", "send"))
@@ -251,7 +275,9 @@ def _ways(block: Block) -> bool:
     """Whether more than one way may be open in it, or something in it ends on its own."""
     if isinstance(block, Seq):
         return any(_ways(part) for part in block.parts)
-    return not (isinstance(block, Task) and block.kind in ("user", "service", "script", "task") and not block.catchers and not block.many)
+    return not (
+        isinstance(block, Task) and block.kind in ("user", "service", "script", "task") and not block.catchers and not block.many
+    )
 
 
 # --- drawing --------------------------------------------------------------------------------------
@@ -306,8 +332,11 @@ class _Drawing:
     def task(self, block: Task, source: str, condition: str | None) -> str:
         self.put(self.task_itself(block), block.id, source, condition)
         if block.undo is not None:
-            self.parts += [xml.boundary(f"{block.id}_undo", block.id, xml.compensation()), self.task_itself(block.undo, isForCompensation="true"),
-                           xml.association(f"{block.id}_undo", block.undo.id)]  # fmt: skip
+            self.parts += [
+                xml.boundary(f"{block.id}_undo", block.id, xml.compensation()),
+                self.task_itself(block.undo, isForCompensation="true"),
+                xml.association(f"{block.id}_undo", block.undo.id),
+            ]
         return self.hosted(block)
 
     def task_itself(self, block: Task, **more) -> str:
@@ -351,7 +380,12 @@ class _Drawing:
         said += [xml.inputs(**block.locals)] if block.locals else []
         if block.sums:
             said.append(xml.outputs(**{block.sums: f"(if {block.sums} = null then 0 else {block.sums}) + acc"}))
-        self.put(xml.element("transaction" if block.transaction else "subProcess", block.id, *said, *inner), block.id, source, condition)
+        self.put(
+            xml.element("transaction" if block.transaction else "subProcess", block.id, *said, *inner),
+            block.id,
+            source,
+            condition,
+        )
         return self.hosted(block)
 
     def branches(self, block: Xor | Or, source: str, condition: str | None, draw, join) -> str | None:

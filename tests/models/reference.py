@@ -101,7 +101,9 @@ class Scope:
 class Wait:
     """Something that the outside may bring."""
 
-    def __init__(self, machine: Reference, scope: Scope, id: str, event: Event | None, fired, kind: str = "", host: Run | None = None):
+    def __init__(
+        self, machine: Reference, scope: Scope, id: str, event: Event | None, fired, kind: str = "", host: Run | None = None
+    ):
         self.machine, self.scope, self.id, self.event, self.fired = machine, scope, id, event, fired
         self.kind = kind or WAITED_FOR[event.kind]
         self.host = host
@@ -540,7 +542,13 @@ class Reference:
             if not scope.is_body:
                 inside = here.block if here is not None and isinstance(here.block, EventSub) else None
                 if inside is None or not inside.interrupting:
-                    yield None, scope, [one for one in scope.block.event_subs if one is not inside] if hasattr(scope.block, "event_subs") else []
+                    yield (
+                        None,
+                        scope,
+                        [one for one in scope.block.event_subs if one is not inside]
+                        if hasattr(scope.block, "event_subs")
+                        else [],
+                    )
             here = scope.owner
             if here is None:
                 return

@@ -9,6 +9,7 @@ Modeler writes one.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from xml.sax.saxutils import quoteattr
 
 NAMESPACES = (
@@ -50,7 +51,7 @@ def flow(source: str, target: str, condition: str | None = None, id: str | None 
 
 def path(*ids: str) -> str:
     """Flows from each to the next."""
-    return "".join(flow(one, other) for one, other in zip(ids, ids[1:], strict=False))
+    return "".join(flow(one, other) for one, other in pairwise(ids))
 
 
 def association(source: str, target: str) -> str:
@@ -139,9 +140,7 @@ def service(id: str, *inner: str, type: str = "work", **attributes) -> str:
 
 def script(id: str, expression: str, result: str, *inner: str, **attributes) -> str:
     said = quoteattr("=" + expression)
-    return element(
-        "scriptTask", id, f'<zeebe:script expression={said} resultVariable="{result}"/>', *inner, **attributes
-    )
+    return element("scriptTask", id, f'<zeebe:script expression={said} resultVariable="{result}"/>', *inner, **attributes)
 
 
 def rule(id: str, decision: str, result: str, *inner: str) -> str:

@@ -174,6 +174,30 @@ def test_papers_and_comments_stay_with_the_case_and_its_archive(demo):
         assert archive.verify(work, walk.id) == []
 
 
+def test_a_group_of_which_nobody_is_there_waits_for_whoever_joins_it(demo):
+    with demo.work(people.SYSTEM) as work:
+        for login in ("fiona", "frank"):
+            people.deactivate(work, people.resolve(work, login))
+    walk = Walk(demo).start("anna", KEY, SMALL)
+    assert (walk.waiting(), walk.holders(WORK)) == ({WORK: 1}, set())
+    with demo.work(people.SYSTEM) as work:
+        people.join(work, people.resolve(work, "clara"), "finance")
+    walk.through([("clara", WORK, DONE), ("anna", CLOSE, YES)]).ended("done")
+    walk.intact()
+
+
+def test_a_report_for_who_has_nobody_above_her_goes_to_nobody(demo):
+    walk = Walk(demo).start("eva", KEY, SMALL)
+    walk.through([(CLOCK, "", {"days": 14}), (HOLDER, "report_progress", REPORT)])
+    assert (walk.waiting(), walk.troubles()) == ({WORK: 1}, [])
+
+
+def test_who_does_the_work_anew_reads_why_it_was_not_good_enough(demo):
+    walk = Walk(demo).start("anna", KEY, REPAIR)
+    walk.through([(HOLDER, WORK, DONE), ("bert", VOTE, YES), ("carl", "vote_in_turn", NO)])
+    assert NO["reason"] in walk.shown(walk.holder(WORK), WORK)["objections"]
+
+
 # --- withdrawing --------------------------------------------------------------------------------
 @pytest.mark.parametrize("steps", [(), (("bert", VOTE, YES),), (("bert", VOTE, YES), (HOLDER, WORK, DONE))], ids=len)
 def test_the_starter_withdraws_until_the_archive_is_written(demo, steps):

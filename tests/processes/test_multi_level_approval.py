@@ -226,6 +226,7 @@ def test_each_in_the_sequence_sees_what_those_before_her_decided(demo):
         row = tasks.get(work, walk.task_at(TURN)["id"])
         seen = runtime.load(work, row["instance_id"]).execution.visible(row["token"])
     assert [vote["decision"] for vote in seen["votes"] if vote] == ["abstain"]
+    assert f"{NOTHING['decision']}: {NOTHING['opinion']}" in walk.shown("cora", TURN)["before"]
 
 
 # --- returned and revised -----------------------------------------------------------------------
@@ -233,6 +234,7 @@ def test_a_manager_who_rejects_returns_it_and_all_levels_decide_anew(demo):
     walk = Walk(demo).start("anna", KEY, DEPARTMENT | {"kind": "contract"})
     walk.through([("bert", VOTE, YES), ("bert", VOTE, YES), ("lars", VOTE, NO)])
     assert walk.holders("revise_request") == {"anna"}
+    assert NO["reason"] in walk.shown("anna", "revise_request")["objections"]
     walk.step("anna", "revise_request", REVISED)
     assert walk.holders(VOTE) == {"bert"}
     walk.through([("bert", VOTE, YES), ("lena", VOTE, YES), ("anna", CLOSE, YES)]).ended("approved")
@@ -278,6 +280,20 @@ def test_whoever_stands_in_for_a_voter_cannot_decide_her_own_request(demo):
     with pytest.raises(NotAllowed, match="her own request"), demo.work(acting) as work:
         runtime.complete(work, walk.task_at(VOTE)["id"], YES)
     assert walk.waiting() == {VOTE: 1}
+
+
+def test_whoever_stands_in_for_a_voter_votes_in_her_name(demo):
+    with demo.work(people.SYSTEM) as work:
+        bert, clara = people.resolve(work, "bert"), people.resolve(work, "clara")
+        people.substitute(work, bert, clara, work.now, at("2026-03-20 18:00"))
+    walk = Walk(demo).start("anna", KEY, SMALL)
+    with demo.read(people.SYSTEM) as work:
+        acting = people.actor(work, clara, acting_for=bert)
+    with demo.work(acting) as work:
+        runtime.complete(work, walk.task_at(VOTE)["id"], YES)
+    (said,) = walk.events("task.completed")
+    assert (said["actor_id"], said["for_id"]) == (clara, bert)
+    assert walk.variables()["approval"]["levels"][0]["votes"][0]["by"] == bert
 
 
 def test_a_vote_is_not_passed_on_to_the_starter(demo):

@@ -2,11 +2,11 @@
 
 A walk is a table of steps `(who, where, what)`: a login, an element id and the answers; `HOLDER` as the who is
 whoever holds the task. `CLOCK` moves time by `what`; `MESSAGE` publishes the message that `where` names with
-`what`; `WITHDRAW` takes the case back for the login `where` with the reason `what`; `AROUND` calls `where(work,
-*what)` as the platform, for what changes around a case. A `Paper` among the answers is attached to the task and
-its id put in its place. Each step takes a second, and after it the worker does all that is due. A walk remembers
-the sequence flows that were taken, so that a test can ask whether every branch of a model was walked; `intact`
-asks whether its log is whole and whether it went where its models lead.
+`what`; `WITHDRAW` takes the case back for the login `where` with the reason `what`, `SAYS` is a comment of hers;
+`AROUND` calls `where(work, *what)` as the platform, for what changes around a case. A `Paper` among the answers is
+attached to the task and its id put in its place. Each step takes a second, and after it the worker does all that
+is due. A walk remembers the sequence flows that were taken, so that a test can ask whether every branch of a model
+was walked; `intact` asks whether its log is whole and whether it went where its models lead.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from engine import bpmn, documents, evidence, history, people, runtime, tasks
+from engine import bpmn, documents, evidence, forms, history, people, runtime, tasks
 from engine.errors import Invalid
 from engine.schema import candidate, event, incident, instance, notification, task
 from engine.worker import Worker
 
 HOME = Path(__file__).resolve().parent.parent.parent
 CLOCK, MESSAGE, WITHDRAW, AROUND, HOLDER = "the clock", "a message", "withdraws", "around it", "whoever holds it"
+SAYS = "says"
 YES = {"decision": "approve", "opinion": "It may be done.", "reason": "It follows the rule."}
 NO = {"decision": "reject", "opinion": "It may not be done.", "reason": "It breaks the rule."}
 BACK = {"decision": "return", "opinion": "Not like this.", "reason": "Something is missing."}
@@ -94,6 +95,9 @@ class Walk:
             assert reached["correlated"], f"nobody waits for {where}"
         elif who == WITHDRAW:
             self.withdraw(where, what)
+        elif who == SAYS:
+            with self.platform.work(self.actor(where)) as work:
+                tasks.add_comment(work, runtime.load(work, self.id).row, what)
         elif who == AROUND:
             with self.platform.work(people.SYSTEM) as work:
                 where(work, *what)
@@ -182,6 +186,18 @@ class Walk:
     def family(self) -> list:
         """The case and every instance that it called."""
         return self._all(select(instance).where(instance.c.root_id == self.id).order_by(instance.c.id))
+
+    def shown(self, login: str, element_id: str) -> dict[str, Any]:
+        """What the form at `element_id` shows to `login` when she opens it."""
+        row = self.task_of(self.actor(login), element_id)
+        with self.platform.read(self.actor(login)) as work:
+            seen = runtime.load(work, row["instance_id"]).execution.visible(row["token"])
+            return forms.prefill(forms.load(work, row["form_digest"]), seen, now=work.now, zone=work.calendar.zone)
+
+    def notices(self, login: str, kind: str) -> list[dict[str, Any]]:
+        """What she was told in her notices of one kind, oldest first."""
+        mine = select(notification).where(notification.c.person_id == self.id_of(login), notification.c.kind == kind)
+        return [row["params"] for row in self._all(mine.order_by(notification.c.at))]
 
     def told(self, login: str) -> list[str]:
         """Kinds of all notices that a person was given, oldest first."""

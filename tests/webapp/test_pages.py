@@ -6,9 +6,9 @@ import io
 import re
 
 import pytest
-from engine import cases, people, runtime, tasks
 from lxml import html
 
+from engine import cases, people, runtime, tasks
 from tests.webapp import visitor
 from tests.webapp.visitor import KEY, LEAVE, PASSWORD, Visitor, pick
 from webapp import create_app
@@ -151,7 +151,10 @@ def test_the_navigation_shows_only_what_a_person_may_use(app, anna):
     assert "/incidents" in {one.get("href") for one in Visitor(app, "olga").get("/inbox").all("nav.bd-nav a")}
 
 
-@pytest.mark.parametrize("login", ["anna", "bert", "eva", "dora", "olga", "ada", "dirk", "sara", "cora", "uwe", "paula", "viktor"])
+ROLES = "anna bert eva dora olga ada dirk sara cora uwe paula viktor".split()
+
+
+@pytest.mark.parametrize("login", ROLES)
 def test_whatever_the_navigation_offers_opens(app, login):
     person = Visitor(app, login)
     for link in person.get("/inbox").all("nav.bd-nav a"):

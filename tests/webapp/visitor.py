@@ -11,8 +11,9 @@ import json
 import re
 from dataclasses import dataclass
 
-from engine import people, repository, runtime, tasks
 from lxml import html
+
+from engine import people, repository, runtime, tasks
 
 PASSWORD = "seven quiet horses graze"
 KEY = "leave"

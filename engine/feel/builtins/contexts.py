@@ -34,7 +34,7 @@ def context(_run, entries: list) -> dict:
         if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or "value" not in entry:
             raise Nothing("Every entry of a context has a key, which is a text, and a value.")
         if entry["key"] in made:
-            raise Nothing(f"The context has two entries '{entry['key']}'.")
+            raise Nothing("The context has two entries '%(entry)s'.", entry=entry['key'])
         made[entry["key"]] = entry["value"]
     return made
 
@@ -56,7 +56,7 @@ def _put(held: Any, keys: list[str], value: Any) -> dict:
         return {**held, keys[0]: value}
     inner = held.get(keys[0])
     if not isinstance(inner, dict):
-        raise Nothing(f"The entry '{keys[0]}' is no context.")
+        raise Nothing("The entry '%(entry)s' is no context.", entry=keys[0])
     return {**held, keys[0]: _put(inner, keys[1:], value)}
 
 

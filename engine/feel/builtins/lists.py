@@ -145,7 +145,7 @@ def connected(name: str, stops: bool) -> None:
         if any(one is stops for one in held):
             return stops
         if not all(one is None or isinstance(one, bool) for one in held):
-            raise Nothing(f"'{name}' takes booleans.")
+            raise Nothing("'%(name)s' takes booleans.", name=name)
         return None if any(one is None for one in held) else not stops
 
     builtin(f"{name}(list: l)")(of_list)
@@ -170,7 +170,7 @@ def sublist(_run, held: list, start: Decimal, length: Decimal | None = None) -> 
 def position(held: list, at: Decimal) -> int:
     """The place of a position from 1, or from the end when negative, counted from 0. Raises Nothing outside the list."""
     if at != at.to_integral_value() or not 1 <= abs(at) <= len(held):
-        raise Nothing(f"The list of {len(held)} has no position {at}.", "index")
+        raise Nothing("The list of %(count)s has no position %(position)s.", "index", count=len(held), position=at)
     return int(at) - 1 if at > 0 else len(held) + int(at)
 
 

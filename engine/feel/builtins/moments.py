@@ -35,16 +35,16 @@ MONTHS = (
 )  # fmt: skip
 
 
-def wanted(value: Any, sentence: str) -> Any:
+def wanted(value: Any, sentence: str, **params: Any) -> Any:
     """The value; Nothing when there is none."""
     if value is None:
-        raise Nothing(sentence, "value")
+        raise Nothing(sentence, "value", **params)
     return value
 
 
 @builtin("date(from: s)")
 def date_from_text(_run, text: str) -> Date:
-    return wanted(read_date(text), f'"{text[:40]}" is no date.')
+    return wanted(read_date(text), '"%(text)s" is no date.', text=text[:40])
 
 
 @builtin("date(from: x)")
@@ -59,7 +59,7 @@ def date_from_parts(_run, year: Decimal, month: Decimal, day: Decimal) -> Date:
 
 @builtin("time(from: s)")
 def time_from_text(_run, text: str) -> Time:
-    return wanted(read_time(text), f'"{text[:40]}" is no time.')
+    return wanted(read_time(text), '"%(text)s" is no time.', text=text[:40])
 
 
 @builtin("time(from: y)")
@@ -89,12 +89,7 @@ def _offset(offset: DaysTime | None) -> int | None:
 @builtin("date and time(from: s)")
 def moment_from_text(_run, text: str) -> DateTime:
     day = read_date(text)
-    return DateTime(day, MIDNIGHT) if day else wanted(read_moment(text), f'"{text[:40]}" is no date and time.')
-
-
-@builtin("date and time(from: x)", added=True)
-def moment_from_moment(_run, value: Date | DateTime) -> DateTime:
-    return value if isinstance(value, DateTime) else DateTime(value, UTC_MIDNIGHT)
+    return DateTime(day, MIDNIGHT) if day else wanted(read_moment(text), '"%(text)s" is no date and time.', text=text[:40])
 
 
 @builtin("date and time(date: x, time: t)")
@@ -105,14 +100,14 @@ def moment_from_both(_run, day: Date | DateTime, clock: Time) -> DateTime:
 @builtin("date and time(date: x, timezone: s)", added=True)
 def moment_in_zone(_run, value: Date | DateTime, zone: str) -> DateTime:
     if not is_zone(zone):
-        raise Nothing(f'"{zone[:40]}" is no time zone.', "value")
+        raise Nothing('"%(text)s" is no time zone.', "value", text=zone[:40])
     moment = value if isinstance(value, DateTime) else DateTime(value, UTC_MIDNIGHT)
     return wanted(at_zone(moment.instant, zone), "The calendar has no such day.")
 
 
 @builtin("duration(from: s)")
 def duration_from_text(_run, text: str) -> DaysTime | YearsMonths:
-    return wanted(read_duration(text), f'"{text[:40]}" is no duration.')
+    return wanted(read_duration(text), '"%(text)s" is no duration.', text=text[:40])
 
 
 @builtin("years and months duration(from: x, to: x)")

@@ -18,7 +18,7 @@ def compare(one: Any, other: Any) -> int:
     """-1, 0 or 1. Raises Nothing when the two have no order."""
     found = order(one, other)
     if found is None:
-        raise Nothing(f"A {kind_of(one)} and a {kind_of(other)} have no order.")
+        raise Nothing("A %(one)s and a %(other)s have no order.", one=kind_of(one), other=kind_of(other))
     return found
 
 
@@ -130,7 +130,7 @@ def make_range(run, text: str) -> Range:
     """The range that the text writes; its ends are literals or calls of date, time, … with a literal."""
     found = RANGE.fullmatch(text) if len(text) < 2000 else None
     if not found or not (found[2] or found[3]):
-        raise Nothing(f'"{text[:40]}" is no range.')
+        raise Nothing('"%(text)s" is no range.', text=text[:40])
     low_closed, high_closed = found[1] == "[", found[4] == "]"
     if (not found[2] and low_closed) or (not found[3] and high_closed):
         raise Nothing("An end that is open to infinity cannot be included.")

@@ -20,9 +20,11 @@ from engine.feel.values import UTC_MIDNIGHT, Function, Range
 class Nothing(Exception):
     """The answer is null; the message says why."""
 
-    def __init__(self, sentence: str, kind: str = "argument"):
+    def __init__(self, sentence: str, kind: str = "argument", /, **params: Any):
         super().__init__(sentence)
+        self.sentence = sentence
         self.kind = kind
+        self.params = params
 
 
 #: letter -> the types that a parameter takes; "a" takes all
@@ -67,23 +69,28 @@ class Builtin:
 
     def call(self, run, args: list) -> Any:
         """Raises Nothing when no signature fits."""
-        reason = None
+        reason: Nothing | None = None
         for signature in self.signatures:
             if signature.least <= len(args) <= signature.most:
-                ready, reason = fit(signature, args)
-                if ready is not None:
+                ready, reason = fit(self.name, signature, args)
+                if reason is None:
                     return signature.body(run, *ready)
-        raise Nothing(f"'{self.name}' {reason or f'is not called with {len(args)} arguments'}.")
+        raise reason or Nothing(
+            "'%(function)s' is not called with %(count)s arguments.", "argument", function=self.name, count=len(args)
+        )
 
     def call_named(self, run, given: dict[str, Any]) -> Any:
-        reason = None
+        reason: Nothing | None = None
         for signature in self.signatures:
             args = by_name(signature, given)
             if args is not None:
-                ready, reason = fit(signature, args)
-                if ready is not None:
+                ready, reason = fit(self.name, signature, args)
+                if reason is None:
                     return signature.body(run, *ready)
-        raise Nothing(f"'{self.name}' {reason or 'has other parameters: ' + self.parameters()}.")
+        raise reason or Nothing(
+            "'%(function)s' has other parameters: %(parameters)s.", "argument",
+            function=self.name, parameters=self.parameters(),
+        )  # fmt: skip
 
     def parameters(self) -> str:
         return " or ".join("(" + ", ".join(p.name for p in one.parameters) + ")" for one in self.signatures)
@@ -105,22 +112,24 @@ def by_name(signature: Signature, given: dict[str, Any]) -> list | None:
     return args
 
 
-def fit(signature: Signature, args: list) -> tuple[list | None, str]:
-    """(the values as the parameters want them, ""), or (None, why not)."""
+def fit(name: str, signature: Signature, args: list) -> tuple[list, Nothing | None]:
+    """(the values as the parameters want them, None), or ([], why not)."""
     ready = []
     parameters = signature.parameters
     for place, arg in enumerate(args):
         wanted = parameters[min(place, len(parameters) - 1)]
-        if arg is MISSING:
-            if not wanted.optional:
-                return None, f"needs '{wanted.name}'"
-            ready.append(None)
-            continue
-        made = converted(arg, wanted)
+        made = (None if wanted.optional else MISSING) if arg is MISSING else converted(arg, wanted)
         if made is MISSING:
-            return None, f"takes a {CALLED.get(wanted.letter)} as '{wanted.name}'"
+            return [], misfit(name, wanted)
         ready.append(made)
-    return ready, ""
+    return ready, None
+
+
+def misfit(name: str, wanted: Parameter) -> Nothing:
+    return Nothing(
+        "'%(function)s' takes a %(type)s as '%(parameter)s'.", "argument",
+        function=name, type=CALLED.get(wanted.letter, "value"), parameter=wanted.name,
+    )  # fmt: skip
 
 
 def converted(arg: Any, wanted: Parameter) -> Any:

@@ -32,16 +32,11 @@ def to_number(_run, text: str, grouping: str | None = None, point: str | None = 
     if point is not None and point != ".":
         text = text.replace(".", "?").replace(point, ".")
     if len(text) > 200 or not NUMBER.fullmatch(text):
-        raise Nothing(f'"{text[:40]}" is no number.')
+        raise Nothing('"%(text)s" is no number.', text=text[:40])
     found = number(text)
     if found is None:
         raise Nothing("The number is too large.")
     return found
-
-
-@builtin("number(from: n)", added=False)
-def same_number(_run, value: Decimal) -> Decimal:
-    return value
 
 
 @builtin("not(negand: a)")
