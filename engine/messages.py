@@ -82,6 +82,11 @@ def starters(work, kind: str, name: str) -> list:
     )
 
 
+def conditional_starts(work) -> list:
+    """Start events that begin an instance when their condition comes true."""
+    return work.all(select(subscription).where(subscription.c.kind == "cond").order_by(subscription.c.id))
+
+
 def listeners(work, name: str, except_instance: str | None = None) -> list:
     """Everyone who waits for a signal, but for the instance that threw it (the engine told that one itself)."""
     statement = select(subscription).where(subscription.c.kind == "signal", subscription.c.name == name)

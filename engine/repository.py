@@ -360,7 +360,7 @@ def _model(work, deployment_id: str, digest: str, one: bpmn.Process) -> dict:
 
 
 def _arm_starts(work, row: dict, one: bpmn.Process) -> None:
-    """Message, signal and timer start events of the newest version replace those of its older ones."""
+    """Message, signal, timer and conditional start events of the newest version replace those of its older ones."""
     older = list(
         work.execute(select(definition.c.id).where(definition.c.key == one.id, definition.c.id != row["id"])).scalars()
     )
@@ -368,6 +368,11 @@ def _arm_starts(work, row: dict, one: bpmn.Process) -> None:
         {"kind": s.kind, "name": s.name, "definition_id": row["id"], "element_id": s.element_id}
         for s in one.starts
         if s.kind in ("message", "signal") and s.name
+    ]
+    wanted += [
+        {"kind": "cond", "name": row["key"], "definition_id": row["id"], "element_id": s.element_id}
+        for s in one.starts
+        if s.kind == "conditional"
     ]
     messages.replace_starts(work, one.id, older, wanted)
     jobs.cancel_starts(work, older)

@@ -297,6 +297,28 @@ def broadcast(work, name: str, variables: dict[str, Any] | None = None, *, throw
     return reached
 
 
+def observe(work, variables: dict[str, Any]) -> list[str]:
+    """Tell conditional start events of what has been observed: each whose condition is true starts an instance.
+
+    Returns the ids of the instances. Raises Invalid when a condition is neither true nor false.
+    """
+    access.require(work, "publish", "platform", None)
+    started = []
+    for one in messages.conditional_starts(work):
+        definition_row = repository.get(work, one["definition_id"])
+        if definition_row["state"] == "active" and _has_come_true(work, one, variables):
+            started.append(start_by(work, definition_row, one["element_id"], variables)["id"])
+    return started
+
+
+def _has_come_true(work, wanted, variables: dict[str, Any]) -> bool:
+    start = next(s for s in repository.process(work, wanted["definition_id"]).starts if s.element_id == wanted["element_id"])
+    try:
+        return start.formula.truth(variables, World(work, wanted["definition_id"]))
+    except bpmn.ElementError as error:
+        raise Invalid("The condition of '%(element)s' is not clear: %(why)s", element=wanted["element_id"], why=error.sentence) from error
+
+
 def deliver(work, subscription, variables: dict[str, Any]) -> bool:
     """Hand a message or signal to the token that waits for it; False when it no longer does."""
     loaded = _if_live(work, subscription["instance_id"])

@@ -325,7 +325,7 @@ job = Table(
 subscription = Table(
     "subscription", metadata,
     _id(),
-    Column("kind", String(8), nullable=False),        # message signal
+    Column("kind", String(8), nullable=False),        # message signal cond
     Column("name", String(200), nullable=False),
     Column("correlation_key", String(400)),           # null on signals and start events
     Column("instance_id", String(40)),

@@ -64,6 +64,7 @@ class Activity(Node):
             value = formula.json(view, run.world)
             loops.put(given, target, value)
             view = View(token.scope, given)
+        given = dict.fromkeys(self.element.data_objects) | given
         if given or self.scoped or "child" in token.memo:
             scope = run.open_scope(token.scope, self.element, {"owner": token.id})
             write_local(scope, given, self.element.id, run.scope_changed)
@@ -85,6 +86,8 @@ class Activity(Node):
             self.map_out(run, token, values)
         elif values:
             run.write(own, values, self.element.id)
+        if self.element.data_outputs and "body" not in own.data:
+            self.write_objects(run, token, own, values)
         if "child" in token.memo:
             loops.child_done(run, token)
             return
@@ -101,6 +104,12 @@ class Activity(Node):
         """Outputs, each seeing the activity's own variables and what it was given."""
         view = View(run.inner(token), values)
         said = {target: formula.json(view, run.world) for target, formula in self.element.outputs}
+        run.write(token.scope, said, self.element.id)
+
+    def write_objects(self, run: Execution, token: Token, own, values: dict[str, Any]) -> None:
+        """Data outputs into the data objects that they are drawn to."""
+        view = View(own, values)
+        said = {target: formula.json(view, run.world) for target, formula in self.element.data_outputs}
         run.write(token.scope, said, self.element.id)
 
     def end_scope(self, run: Execution, token: Token) -> None:

@@ -56,6 +56,10 @@ class Catch(Node):
             run.write(token.scope, said, self.element.id)
         elif variables:
             run.write(token.scope, variables, self.element.id)
+        if self.element.data_outputs:
+            view = View(token.scope, variables)
+            said = {target: formula.json(view, run.world) for target, formula in self.element.data_outputs}
+            run.write(token.scope, said, self.element.id)
 
     # --- waiting --------------------------------------------------------------------------------
     def wait_for(self, run: Execution, token: Token, event: EventDefinition) -> None:

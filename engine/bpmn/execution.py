@@ -69,7 +69,8 @@ class Execution(Machine):
         """Open the process and put a token at its start, or at `element` with what triggered it."""
         root = self.open_scope(None, self.process.root, {})
         self.next_id = max(self.next_id, 1)
-        write_local(root, variables, self.process.id, self.scope_changed)
+        given = dict.fromkeys(self.process.root.data_objects) | variables
+        write_local(root, given, self.process.id, self.scope_changed)
         self.listen(root, self.process.root)
         if element is not None:
             self.begin(element, root, {"fired": {}})

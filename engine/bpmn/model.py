@@ -151,6 +151,10 @@ class Element:
     loop: Loop | None = None
     inputs: tuple[tuple[str, Formula], ...] = ()
     outputs: tuple[tuple[str, Formula], ...] = ()
+    #: written to data objects besides, when it completes
+    data_outputs: tuple[tuple[str, Formula], ...] = ()
+    #: variables of the data objects that stand in this scope
+    data_objects: list[str] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
     lane: str = ""
     # --- people

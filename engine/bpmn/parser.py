@@ -15,7 +15,7 @@ from typing import Any
 from lxml import etree
 
 from engine import feel, xmlgate
-from engine.bpmn import activities, events, gateways, legacy, timers
+from engine.bpmn import activities, data, events, gateways, legacy, timers
 from engine.bpmn.limits import ElementError
 from engine.bpmn.machine import Specification
 from engine.bpmn.model import Element, EventDefinition, Flow, Formula, Loop, Model, Process, Start
@@ -116,9 +116,14 @@ class _ProcessParser:
         self.nodes: dict[str, Any] = {}
         self.root = Element(self.id, "process", node.get("name") or "", documentation(node))
         self.problem = file.problem
+        #: id of a data object or of a reference to one -> variable
+        self.data_objects: dict[str, str] = {}
+        self.data_stores: set[str] = set()
 
     def process(self) -> Process:
         self._collect()
+        for element in self.elements.values():
+            data.associate(self, element, self.nodes[element.id])
         self._link()
         self._attach()
         self._lanes()
@@ -135,6 +140,7 @@ class _ProcessParser:
         rest = [(self.node, self.root)]
         while rest:
             node, parent = rest.pop(0)
+            data.declare(self, node, parent)
             for child in node:
                 tag = local(child) if isinstance(child.tag, str) and child.tag.startswith(BPMN) else ""
                 if tag == "sequenceFlow":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: what may be caught where; what is not named is refused
 CATCHABLE = {
-    "startEvent": {"timer", "message", "signal"},
+    "startEvent": {"timer", "message", "signal", "conditional"},
     "event start": {"timer", "message", "signal", "conditional", "error", "escalation", "compensation"},
     "boundaryEvent": {
         "timer", "message", "signal", "conditional", "error", "escalation", "compensation", "cancel",
