@@ -316,7 +316,8 @@ def _has_come_true(work, wanted, variables: dict[str, Any]) -> bool:
     try:
         return start.formula.truth(variables, World(work, wanted["definition_id"]))
     except bpmn.ElementError as error:
-        raise Invalid("The condition of '%(element)s' is not clear: %(why)s", element=wanted["element_id"], why=error.sentence) from error
+        where = wanted["element_id"]
+        raise Invalid("The condition of '%(element)s' is not clear: %(why)s", element=where, why=error.sentence) from error
 
 
 def deliver(work, subscription, variables: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from engine import demo as organisation
 from engine import people, repository
 from engine.assembly import open_platform, prepare

@@ -85,7 +85,7 @@ def _started(row) -> dict:
 
 @pages.post("/start/<key>/draft")
 def save_draft(key: str):
-    given, draft_id = _given(key, always=True)
+    _said, draft_id = _given(key, always=True)
     if render.wants_json():
         return jsonify(draft=draft_id, at=session.now().isoformat())
     flash(_("The draft was saved."), "done")

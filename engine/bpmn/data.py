@@ -71,7 +71,8 @@ def _formula(parser, element: Element, arrow, variable: str):
     text = "".join(said.itertext()).strip() if said is not None else ""
     if arrow.find(f"{BPMN}assignment") is not None:
         parser.problem(
-            element.id, "bpmn.data-assignment", "The data association of '%(name)s' has assignments; write them as a transformation.",
+            element.id, "bpmn.data-assignment",
+            "The data association of '%(name)s' has assignments; write them as a transformation.",
             name=element.name or element.id,
         )  # fmt: skip
         return None

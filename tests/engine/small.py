@@ -6,16 +6,17 @@ platform of its own with two people, `deploy` makes a model the newest version.
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
+
+from sqlalchemy import select
 
 from engine import people, repository, runtime, tasks
 from engine.assembly import open_platform
 from engine.platform import Settings
 from engine.schema import task
 from engine.worker import Worker
-from sqlalchemy import select
-
 from tests.engine.rooms import SECRET, Clock
 
 HEAD = (
@@ -47,7 +48,7 @@ def task_of(key: str, who: str = "anna", more: str = "") -> str:
 def path(*pieces: str, ids: tuple[str, ...]) -> str:
     """`pieces` between a start and an end, `ids` in the order in which they are walked."""
     way = ("s", *ids, "e")
-    flows = "".join(flow(one, other) for one, other in zip(way, way[1:], strict=False))
+    flows = "".join(flow(one, other) for one, other in itertools.pairwise(way))
     return '<bpmn:startEvent id="s" name="s"/><bpmn:endEvent id="e" name="e"/>' + "".join(pieces) + flows
 
 

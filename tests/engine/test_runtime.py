@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
+
 from engine import history, jobs, people, repository, runtime, tasks
 from engine.errors import Conflict, Invalid, NotAllowed, NotFound
 from engine.schema import event, incident, instance, job, subscription, task, token
-from sqlalchemy import func, select
-
 from tests.engine.rooms import BOTH
 from tests.engine.small import HEAD, Room, flow, message, model, path, task_of
 

@@ -146,7 +146,7 @@ def test_a_clause_counts_what_ran_and_how_much_of_it_in_time(cora, demo):
     assert done.done == 1 and done.last == demo.clock()
     assert done.last.tzinfo is not None
     row = next(one for one in cora.get("/compliance/2.2.2").all("tr") if "decide_department" in one.text_content())
-    assert [one.text_content().strip() for one in row.iterchildren("td")][0] == "1"
+    assert next(one.text_content().strip() for one in row.iterchildren("td")) == "1"
 
 
 def test_a_clause_that_does_not_exist_is_not_found(cora):

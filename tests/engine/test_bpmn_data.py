@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from engine import bpmn, people, runtime
 from engine.errors import Invalid
-
 from tests.engine.small import Room, flow, model, path, task_of
 
 ORDER = (
@@ -89,6 +89,7 @@ def room(tmp_path):
     one.close()
 
 
+@pytest.mark.element("startEvent.conditional")
 def test_a_process_begins_when_what_was_observed_makes_its_condition_true(room):
     room.deploy(small=model(HOT))
     with room.platform.work(people.SYSTEM) as work:
