@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, update
 
 from engine.errors import Conflict
+from engine.hot import Hot
 from engine.schema import chain, event, instance
 
 PLATFORM = "platform"
@@ -86,7 +87,7 @@ def append(work, records: list[dict]) -> None:
         else:
             head.values |= {"log_seq": seq, "log_mac": mac, "log_head": head_of(key, stream, seq, mac)}
     if rows:
-        work.execute(_INSERT, rows)
+        _INSERT(work, rows)
     for instance_id, head in work.heads.items():
         if head.values:
             _save_head(work, instance_id, head)
@@ -170,22 +171,22 @@ def _canonical(value: Any) -> str:
     return _ENCODE(value)
 
 
-_INSERT = insert(event)
-_SAVE_FREE = update(instance).where(
-    instance.c.id == bindparam("of"), instance.c.log_seq == bindparam("seq_was")
+_INSERT = Hot(insert(event))
+_SAVE_FREE = Hot(
+    update(instance).where(instance.c.id == bindparam("of"), instance.c.log_seq == bindparam("seq_was"))
 )
-_SAVE_LOCKED = update(instance).where(
-    instance.c.id == bindparam("of"), instance.c.version == bindparam("version_was")
+_SAVE_LOCKED = Hot(
+    update(instance).where(instance.c.id == bindparam("of"), instance.c.version == bindparam("version_was"))
 )
 
 
 def _save_head(work, instance_id: str, head: Head) -> None:
     """One UPDATE writes the engine's new version and the chain's new head; the loser of a race gets Conflict."""
     if head.version is None:
-        result = work.execute(_SAVE_FREE, {"of": instance_id, "seq_was": head.seq, **head.values})
+        result = _SAVE_FREE(work, {"of": instance_id, "seq_was": head.seq, **head.values})
     else:
         values = {"version": head.version + 1, **head.values}
-        result = work.execute(_SAVE_LOCKED, {"of": instance_id, "version_was": head.version, **values})
+        result = _SAVE_LOCKED(work, {"of": instance_id, "version_was": head.version, **values})
     if result.rowcount != 1:
         raise Conflict("The case has moved on since you loaded it; load it again.")
 

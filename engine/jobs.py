@@ -16,6 +16,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from engine import access
 from engine.errors import Conflict, NotFound
+from engine.hot import Hot
 from engine.schema import job
 
 LEASE = timedelta(minutes=2)
@@ -45,7 +46,7 @@ class Job:
 
 
 _FIELDS = ("kind", "due_at", "instance_id", "token", "task_id", "definition_id", "element_id")
-_INSERT = insert(job)
+_INSERT = Hot(insert(job))
 
 
 def row(work, kind: str, due_at: datetime, **more) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def schedule(work, kind: str, due_at: datetime, **more) -> str:
 def schedule_all(work, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
-    work.execute(_INSERT, rows)
+    _INSERT(work, rows)
     first = min(r["due_at"] for r in rows)
     work.after_commit(lambda: work.platform.wake(first))
 

@@ -23,6 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import and_, bindparam, delete, exists, func, insert, literal, not_, null, or_, select, union_all, update
 
 from engine.errors import Conflict, Invalid, NotAllowed, NotFound
+from engine.hot import Hot
 from engine.policies import CLASSES
 from engine.schema import (
     api_token,
@@ -122,10 +123,10 @@ def resolve(work, text: str | None) -> str | None:
         return None
     if text in (work.actor.id, work.actor.for_id):
         return text
-    return work.execute(_RESOLVE, {"text": text, "login": _login(text)}).scalar()
+    return _RESOLVE(work, {"text": text, "login": _login(text)}).scalar()
 
 
-_RESOLVE = (
+_RESOLVE = Hot(
     select(person.c.id)
     .where(or_(person.c.id == bindparam("text"), person.c.login == bindparam("login")))
     .order_by(person.c.id != bindparam("text"))

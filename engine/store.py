@@ -18,10 +18,11 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from engine import bpmn, history, schema
 from engine.errors import NotFound
+from engine.hot import Hot
 
 CACHED = 2_000
 
-_INSTANCE = select(schema.instance).where(schema.instance.c.id == bindparam("id")).with_for_update()
+_INSTANCE = Hot(select(schema.instance).where(schema.instance.c.id == bindparam("id")).with_for_update())
 _TOKENS = select(schema.token).where(schema.token.c.instance_id == bindparam("id"))
 _SCOPES = select(schema.scope).where(schema.scope.c.instance_id == bindparam("id"))
 
@@ -71,10 +72,9 @@ def load(work, instance_id: str, world_of) -> Loaded:
     held = work.memory.setdefault("store", {})
     if instance_id in held:
         return held[instance_id]
-    row = work.one(_INSTANCE, {"id": instance_id})
+    row = _INSTANCE(work, {"id": instance_id}).one()
     if row is None:
         raise NotFound("There is no such case.")
-    row = dict(row)
     loaded = _cache(work).take(instance_id, row["version"]) if work.writes else None
     process, world = world_of(work, row)
     if loaded is None:
@@ -160,7 +160,7 @@ def _scope_row(row) -> dict:
 
 def _statements(table) -> tuple:
     of = (table.c.instance_id == bindparam("of"), table.c.id == bindparam("row"))
-    return insert(table), update(table).where(*of), delete(table).where(*of)
+    return Hot(insert(table)), Hot(update(table).where(*of)), Hot(delete(table).where(*of))
 
 
 _STATEMENTS = {table.name: _statements(table) for table in (schema.token, schema.scope)}
@@ -180,4 +180,4 @@ def _write(work, table, instance_id: str, changed: dict, known: set[int], shape)
             known.add(number)
     for statement, rows in zip(_STATEMENTS[table.name], (new, old, gone), strict=True):
         if rows:
-            work.execute(statement, rows)
+            statement(work, rows)

@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, upd
 
 from engine import access, forms, jobs, people
 from engine.errors import Conflict, Invalid, NotAllowed, NotFound, Refused
+from engine.hot import Hot
 from engine.schema import candidate, comment, draft, event, instance, saved_filter, task
 
 #: verb -> (states it may start from, state it leads to)
@@ -71,13 +72,13 @@ def get(work, task_id: str):
 
 def find(work, task_id: str):
     """The task's row whoever asks; verbs ask `access` themselves. Raises NotFound."""
-    row = work.one(_FIND, {"id": task_id})
+    row = _FIND(work, {"id": task_id}).one()
     if row is None:
         raise NotFound("There is no such task.")
     return row
 
 
-_FIND = (
+_FIND = Hot(
     select(
         task,
         instance.c.number,
@@ -180,10 +181,10 @@ def opinions(work, root_id: str) -> list:
 
 def next_for(work, instance_root: str | None = None) -> str | None:
     """The task to open next: mine, most urgent first, the same case before others."""
-    return work.execute(_NEXT, {"me": _me(work), "root": instance_root or ""}).scalar()
+    return _NEXT(work, {"me": _me(work), "root": instance_root or ""}).scalar()
 
 
-_NEXT = (
+_NEXT = Hot(
     select(task.c.id)
     .where(task.c.assignee_id == bindparam("me"), or_(task.c.state == "open", task.c.state == "claimed"))
     .order_by(task.c.root_id != bindparam("root"), *SORTS["due"])
@@ -348,14 +349,14 @@ def open_all(work, row, process, waits: list, form_of) -> list[str]:
         if one["remind_at"] or one["due_at"]:
             due.append(_limit_job(work, one, "remind" if one["remind_at"] else "escalate"))
         work.record("task.created", data=_created(one, wait), **place(one))
-    work.execute(_INSERT, new)
+    _INSERT(work, new)
     if asked:
-        work.execute(_INSERT_CANDIDATE, asked)
+        _INSERT_CANDIDATE(work, asked)
     jobs.schedule_all(work, due)
     return [one["id"] for one in new]
 
 
-_INSERT, _INSERT_CANDIDATE = insert(task), insert(candidate)
+_INSERT, _INSERT_CANDIDATE = Hot(insert(task)), Hot(insert(candidate))
 
 
 def close(work, row, answers: dict[str, Any], outcome: str | None) -> None:
@@ -490,12 +491,12 @@ def require(work, verb: str, row) -> None:
 
 
 def _move(work, row, **values) -> None:
-    moved = work.execute(_MOVE, {"of": row["id"], "was": row["version"], "version": row["version"] + 1, **values})
+    moved = _MOVE(work, {"of": row["id"], "was": row["version"], "version": row["version"] + 1, **values})
     if moved.rowcount != 1:
         raise Conflict("Task '%(task)s' has just been changed by somebody else; load it again.", task=row["name"])
 
 
-_MOVE = update(task).where(task.c.id == bindparam("of"), task.c.version == bindparam("was"))
+_MOVE = Hot(update(task).where(task.c.id == bindparam("of"), task.c.version == bindparam("was")))
 
 
 def _me(work) -> str:

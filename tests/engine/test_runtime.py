@@ -127,7 +127,7 @@ def test_only_what_a_step_touched_is_written(sqlite_room):
     room.start(variables={"large": "x" * 1000})
     room.complete("a")
     written = []
-    listening.listen(room.platform.engine, "before_cursor_execute", lambda *said: written.append(said[2]))
+    listening.listen(room.platform.engine, "checkout", lambda raw, *_: raw.set_trace_callback(written.append))
     room.complete("b")
     tables = [one.split()[2] for one in written if one.startswith("INSERT")]
     assert "scope" not in tables and not [one for one in written if one.startswith("UPDATE scope")]
