@@ -46,15 +46,28 @@ function save(name, text, type) {
   URL.revokeObjectURL(link.href);
 }
 
-function listProblems(form, modeler, problems) {
+function listProblems(form, modeler, problems, mends = []) {
   const place = form.querySelector("[data-modeler-problems]");
   if (!place) return;
   const rows = problems.map((problem) => {
     const button = make("button", { type: "button", className: "btn btn-link p-0" }, problem.sentence);
     button.addEventListener("click", () => select(modeler, problem.where));
-    return make("li", { className: `bd-problem-${problem.severity}` }, button, problem.mend ? ` ${problem.mend}` : "");
+    const mend = mends.find((one) => one.where === problem.where && one.rule === problem.rule);
+    return make("li", { className: `bd-problem-${problem.severity}` }, button, problem.mend ? ` ${problem.mend}` : "",
+      ...(mend ? [" ", mendButton(form, modeler, mend)] : []));
   });
   place.replaceChildren(...(rows.length ? rows : [make("li", {}, say("sound"))]));
+}
+
+/* A safe mend is made by the server on the draft as it is now, and only when it is asked for. */
+function mendButton(form, modeler, mend) {
+  const button = make("button", { type: "button", className: "btn btn-outline-primary btn-sm" }, mend.sentence);
+  button.addEventListener("click", async () => {
+    const { xml } = await modeler.saveXML({ format: true });
+    const mended = await postJson(form.dataset.mendUrl, { xml, name: form.dataset.name, number: mend.number });
+    await modeler.importXML(mended.xml);
+  });
+  return button;
 }
 
 function select(modeler, id) {
@@ -66,9 +79,9 @@ function select(modeler, id) {
 
 async function lint(form, modeler, hand) {
   const { xml } = await modeler.saveXML({ format: true });
-  const { problems } = await postJson(form.dataset.lintUrl, { xml, name: form.dataset.name ?? "draft.bpmn" });
+  const { problems, mends } = await postJson(form.dataset.lintUrl, { xml, name: form.dataset.name ?? "draft.bpmn" });
   hand.paint({ problems });
-  listProblems(form, modeler, problems);
+  listProblems(form, modeler, problems, mends);
 }
 
 function buttons(form, modeler) {
