@@ -64,6 +64,8 @@ class Settings:
     threads: int = 8
     #: seconds between two looks at due jobs when nothing wakes the worker earlier
     beat: int = 20
+    #: calls of the API that one token may make in a minute
+    api_calls: int = 600
     #: largest upload in bytes
     upload_limit: int = 25 * 1024 * 1024
 

@@ -182,6 +182,8 @@ _CONTENT = {"overview": _overview, "path": _path, "data": _data, "papers": _pape
 def model(case_id: str):
     with reading() as work:
         data = cases.model_xml(work, case_id)
+    if request.args.get("drawn"):
+        data = render.drawn(data)
     return Response(data, mimetype="application/xml", headers={"Content-Disposition": 'attachment; filename="model.bpmn"'})
 
 

@@ -56,6 +56,8 @@ def model(definition_id: str):
     with reading() as work:
         access.require(work, "see", "definition", None)
         row, data = repository.get(work, definition_id), repository.xml(work, definition_id)
+    if request.args.get("drawn"):
+        data = render.drawn(data)
     name = f'attachment; filename="{row["key"]}-v{row["version"]}.bpmn"'
     return Response(data, mimetype="application/xml", headers={"Content-Disposition": name})
 

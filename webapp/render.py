@@ -20,8 +20,9 @@ from urllib.parse import urlencode
 from flask import current_app, g, request, url_for
 from flask_babel import format_date, get_locale, gettext, ngettext
 from flask_babel import gettext as _
+from lxml import etree
 
-from engine import notifications, people
+from engine import notifications, people, xmlgate
 from engine.errors import Problem, Refused
 from webapp import session
 from webapp.security import drawing
@@ -117,6 +118,20 @@ def kind_word(kind: str | None) -> str:
 def tone(outcome: str | None) -> str:
     """"good", "bad" or "plain": the colour of a stamp."""
     return "good" if outcome in GOOD else "bad" if outcome in BAD else "plain"
+
+
+def drawn(data: bytes) -> bytes:
+    """A model for the canvas: its names in the reader's language. The file itself stays as it was published."""
+    root = xmlgate.read(data)
+    for element in root.iter():
+        name = element.get("name")
+        if name and element.tag.rpartition("}")[2] not in UNDRAWN:
+            element.set("name", t(" ".join(name.split())))
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+#: what has a name that nobody sees on the canvas
+UNDRAWN = frozenset({"message", "signal", "error", "escalation", "property", "header", "dataObject"})
 
 
 # --- sentences --------------------------------------------------------------------------------

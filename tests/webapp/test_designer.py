@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from engine import people, repository
 
+from engine import people, repository
 from tests.engine.small import flow, model, path, task_of
 from tests.webapp.visitor import MODEL, Visitor
 from webapp import create_app

@@ -8,7 +8,7 @@ import re
 import pytest
 from lxml import html
 
-from engine import cases, people, runtime, tasks
+from engine import cases, people, repository, runtime, tasks
 from tests.webapp import visitor
 from tests.webapp.visitor import KEY, LEAVE, PASSWORD, Visitor, pick
 from webapp import create_app
@@ -604,3 +604,13 @@ def test_pages_are_built_for_those_who_do_not_see_them(app, case, anna, path):
         assert labelled or place.get("aria-label"), place.get("name")
     for table in page.all("table"):
         assert pick(table, "caption") and pick(table, "th[scope]")
+
+
+def test_the_canvas_speaks_chinese_and_the_file_stays_as_it_was_published(demo, app):
+    with demo.read(people.SYSTEM) as work:
+        definition_id = repository.latest(work, "multi_level_approval")["id"]
+        published = repository.xml(work, definition_id)
+    chinese = Visitor(app, "dirk", locale="zh_Hans_CN").client
+    drawn = chinese.get(f"/definitions/{definition_id}/model.bpmn?drawn=1").get_data(as_text=True)
+    assert 'name="计票"' in drawn and 'name="Count the votes"' not in drawn
+    assert chinese.get(f"/definitions/{definition_id}/model.bpmn").data == published

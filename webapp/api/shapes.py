@@ -136,6 +136,39 @@ class Move(Schema):
     reason = String(required=True, validate=Length(min=1, max=4000))
 
 
+class Migrate(Schema):
+    definition = String(required=True, metadata={"description": "Id of the version to move to"})
+    mapping = Dict(keys=String(), values=String(), load_default=dict, metadata={"description": "Element of now: of then"})
+    reason = String(load_default="", validate=Length(max=4000))
+
+
+class Acts(Schema):
+    act = String(required=True, validate=OneOf(["suspend", "resume", "cancel", "migrate"]))
+    instances = List(String(), load_default=list, validate=Length(max=1000))
+    of_definition = String(load_default=None, metadata={"description": "All running instances of that version"})
+    reason = String(required=True, validate=Length(min=1, max=4000))
+    definition = String(load_default=None)
+    mapping = Dict(keys=String(), values=String(), load_default=dict)
+
+
+class Acted(Schema):
+    instance = String()
+    done = Boolean()
+    why = String(allow_none=True)
+
+
+class Outcome(Schema):
+    results = List(Nested(Acted))
+
+
+class Observed(Schema):
+    variables = Dict(keys=String(), required=True)
+
+
+class Began(Schema):
+    started = List(String())
+
+
 class Evaluate(Schema):
     variables = Dict(keys=String(), load_default=dict)
 

@@ -53,7 +53,14 @@ def writing(shape, verb: Callable, status: int = 200, suffix: str = ""):
             answer = work.answer(shape().dump(verb(work)))
         else:
             answer = work.answered
-    return jsonify(answer), status
+    return _response(answer, status)
+
+
+def _response(answer, status: int):
+    """A finished answer: the framework would shape a tuple a second time."""
+    response = jsonify(answer)
+    response.status_code = status
+    return response
 
 
 def doing(suffix: str = ""):
@@ -255,7 +262,7 @@ def start_many(form_and_files_data):
 
 
 def _start_row(process: str, answers: dict, number: int) -> dict:
-    answer, _ = writing(shapes.Instance, lambda work: _start(work, process, answers), suffix=f":{number}")
+    answer = writing(shapes.Instance, lambda work: _start(work, process, answers), suffix=f":{number}")
     return {name: answer.json[name] for name in ("id", "number")}
 
 
@@ -396,6 +403,63 @@ def correct(instance_id, json_data):
             runtime.set_variables(work, instance_id, said_["scope"], said_["values"], said_["reason"])
         ),
     )
+
+
+@api.post("/instances/<instance_id>/migration-check")
+@needs("admin")
+@api.input(shapes.Migrate)
+@api.output(shapes.Checked)
+@described("What of it has no place in another version, beforehand", "Instances")
+def misfits(instance_id, json_data):
+    def find(work):
+        problems = runtime.misfits(work, instance_id, json_data["definition"], json_data["mapping"])
+        return {"problems": [said(platform(), one) for one in problems]}
+
+    return reading(shapes.Checked, find)
+
+
+@api.post("/instances/<instance_id>/migrate")
+@needs("admin")
+@api.input(shapes.Migrate)
+@api.output(shapes.Instance)
+@described("Move it to another version, with its drafts and time limits", "Instances")
+def migrate(instance_id, json_data):
+    def do(work):
+        runtime.migrate(work, instance_id, json_data["definition"], json_data["reason"], json_data["mapping"])
+        return cases.one(work, instance_id)
+
+    return writing(shapes.Instance, do)
+
+
+@api.post("/instances/acts")
+@needs("admin")
+@api.input(shapes.Acts)
+@api.output(shapes.Outcome)
+@described("Suspend, resume, cancel or migrate many; each stands for itself", "Instances")
+def act_on_many(json_data):
+    with platform().read(g.actor) as work:
+        chosen = json_data["instances"] or cases.running_of(work, json_data["of_definition"] or "")
+    return jsonify(results=[_acted(one, json_data) for one in chosen])
+
+
+def _acted(instance_id: str, said_of: dict) -> dict:
+    try:
+        with platform().work(g.actor) as work:
+            _ACTS[said_of["act"]](work, instance_id, said_of)
+    except Refused as why:
+        sentence = platform().translate(locale(), why.message, **why.params)
+        return {"instance": instance_id, "done": False, "why": sentence}
+    return {"instance": instance_id, "done": True, "why": None}
+
+
+_ACTS = {
+    "suspend": lambda work, one, said_of: runtime.suspend(work, one, said_of["reason"]),
+    "resume": lambda work, one, said_of: runtime.resume(work, one, said_of["reason"]),
+    "cancel": lambda work, one, said_of: runtime.cancel(work, one, said_of["reason"]),
+    "migrate": lambda work, one, said_of: runtime.migrate(
+        work, one, said_of["definition"] or "", said_of["reason"], said_of["mapping"]
+    ),
+}  # fmt: skip
 
 
 @api.post("/instances/<instance_id>/move")
@@ -604,6 +668,15 @@ def publish(json_data):
         )  # fmt: skip
 
     return writing(shapes.Published, do)
+
+
+@api.post("/observations")
+@needs("admin")
+@api.input(shapes.Observed)
+@api.output(shapes.Began)
+@described("Tell conditional start events what was observed; those that come true start a case", "Messages")
+def observe(json_data):
+    return writing(shapes.Began, lambda work: {"started": runtime.observe(work, json_data["variables"])})
 
 
 @api.post("/signals")
