@@ -12,12 +12,18 @@ from datetime import timedelta
 
 from engine import people
 
+
+def N_(text: str) -> str:
+    """Marks a name for the catalogue; it is translated when it is shown."""
+    return text
+
+
 #: key -> (name, login of the head, department above it)
 DEPARTMENTS = {
-    "company": ("The company", "eva", None),
-    "sales": ("Sales", "bert", "company"),
-    "operations": ("Operations", "otto", "company"),
-    "office": ("Central services", "hanna", "company"),
+    "company": (N_("The company"), "eva", None),
+    "sales": (N_("Sales"), "bert", "company"),
+    "operations": (N_("Operations"), "otto", "company"),
+    "office": (N_("Central services"), "hanna", "company"),
 }
 
 #: login -> (name, department, groups beside the one of her kind)
