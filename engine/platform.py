@@ -171,7 +171,7 @@ class Platform:
 
     def key(self, purpose: str) -> bytes:
         """A 32-byte key for one purpose, derived from the secret."""
-        return hmac.digest(self.settings.secret.encode(), b"bizday:" + purpose.encode(), "sha256")
+        return key_of(self.settings.secret, purpose)
 
     def new_id(self) -> str:
         """An id of 32 hexadecimal digits that sorts by the moment at which it was drawn."""
@@ -342,6 +342,11 @@ class Work:
             self.connection.commit()
         except IntegrityError as error:
             raise Conflict("Somebody else did this at the same moment; load it again.") from error
+
+
+def key_of(secret: str, purpose: str) -> bytes:
+    """A 32-byte key for one purpose, derived from `secret`; the same wherever the secret is the same."""
+    return hmac.digest(secret.encode(), b"bizday:" + purpose.encode(), "sha256")
 
 
 def fingerprint(*parts: Any) -> str:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import click
 
-from engine import assembly, cases, history, people, repository
+from engine import archive, assembly, cases, history, people, repository
 from engine.errors import NotFound, Problem, Refused
-from engine.platform import Settings
+from engine.platform import Settings, key_of
 from engine.worker import Worker
 from webapp import demo as demonstration
 from webapp import extract, linting, migrations
@@ -386,6 +386,32 @@ def path(config, instance):
         for row in history.path(work, _case(work, instance)["id"]):
             at = row["at"].astimezone(platform.calendar.zone).isoformat(" ", "seconds")
             click.echo(f"{at}  {row['type']:<20} {row['element_id'] or ''}")
+
+
+@main.command()
+@click.argument("instance")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def bundle(config, instance, file):
+    """Write the archived case INSTANCE with its papers, path and opinions into FILE, a signed ZIP."""
+    with _opened(config) as platform, _doing(platform) as work:
+        data = archive.bundle(work, _case(work, instance)["id"])
+        file.write_bytes(data)
+    click.echo(f"{file}: {len(data):,} bytes")
+
+
+@main.command("verify-bundle")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def verify_bundle(config, file):
+    """Prove that a bundle is whole and was signed here. Needs the secret and no database."""
+    settings = Settings.read(os.environ, config)
+    problems = archive.verify_bundle(file.read_bytes(), key_of(settings.secret, "archive"))
+    for problem in problems:
+        click.echo(_line(problem), err=True)
+    if problems:
+        raise click.ClickException(f"{file} is not what was archived: {len(problems)} faults.")
+    click.echo(f"{file} is whole and was signed by this platform.")
 
 
 def _case(work, said: str):
