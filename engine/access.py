@@ -144,8 +144,11 @@ def holds(work, row) -> bool:
 
 def is_candidate(work, row) -> bool:
     """Nobody has the task yet and she is one of those who may claim it."""
-    if row["assignee_id"] is not None:
-        return False
+    return row["assignee_id"] is None and was_asked(work, row)
+
+
+def was_asked(work, row) -> bool:
+    """She is one of those whom the task was offered to, whoever has it now."""
     asked = select(candidate.c.ref).where(candidate.c.task_id == row["id"], _is_asked(work, candidate))
     return work.execute(asked.limit(1)).first() is not None
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
 from engine import access, forms, jobs, people
-from engine.errors import Conflict, Invalid, NotAllowed, NotFound, Refused
+from engine.errors import Conflict, Invalid, NotFound, Refused
 from engine.hot import Hot
 from engine.schema import candidate, comment, draft, event, instance, saved_filter, task
 
@@ -63,10 +63,13 @@ class Verb:
 
 # --- reading ----------------------------------------------------------------------------------
 def get(work, task_id: str):
-    """The task with its case's number and title, when this person may see it. Raises NotFound."""
+    """The task with its case's number and title, when this person may see it.
+
+    Raises NotFound, and Conflict when she was asked to do it but another did.
+    """
     row = find(work, task_id)
     if not access.may(work, "see", row, "task"):
-        raise NotFound("There is no such task.")
+        raise _unseen(work, row)
     return row
 
 
@@ -475,11 +478,7 @@ def _compute_again(work, row) -> None:
 # --- helpers ----------------------------------------------------------------------------------
 def _for(work, verb: str, task_id: str):
     row = find(work, task_id)
-    why = refusal(work, verb, row)
-    if why is not None:
-        if not access.may(work, "see", row, "task"):
-            raise NotFound("There is no such task.")
-        raise why
+    refuse_unless_allowed(work, verb, row)
     return row
 
 
@@ -689,8 +688,14 @@ def returnable(work, row) -> list:
 def refuse_unless_allowed(work, verb: str, row) -> None:
     """`require`, hiding the task's existence from those who may not see it."""
     why = refusal(work, verb, row)
-    if why is None:
-        return
-    if isinstance(why, NotAllowed) and not access.may(work, "see", row, "task"):
-        raise NotFound("There is no such task.")
-    raise why
+    if why is not None:
+        raise why if access.may(work, "see", row, "task") else _unseen(work, row)
+
+
+def _unseen(work, row) -> Refused:
+    """What is said to those who may not see a task: who was asked for it too is told who was faster."""
+    if row["state"] in LIVE or not access.was_asked(work, row):
+        return NotFound("There is no such task.")
+    if row["state"] == "completed" and (by := people.get(work, row["closed_by"])):
+        return Conflict("Task '%(task)s' was already done by %(person)s.", task=row["name"], person=by["name"])
+    return Conflict(_WRONG_STATE[row["state"]], task=row["name"])

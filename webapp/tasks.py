@@ -12,7 +12,7 @@ from flask import Blueprint, flash, g, jsonify, redirect, render_template, reque
 from flask_babel import gettext as _
 
 from engine import cases, documents, forms, people, repository, runtime, tasks
-from engine.errors import Invalid, Refused
+from engine.errors import Conflict, Invalid, Refused
 from webapp import render, session
 from webapp.session import doing, find_person, platform, reading
 
@@ -21,8 +21,13 @@ pages = Blueprint("tasks", __name__)
 
 @pages.get("/tasks/<task_id>")
 def show(task_id: str):
-    with reading() as work:
-        return _page(work, task_id)
+    """The page of a task; who is told that another did it is back at her list."""
+    try:
+        with reading() as work:
+            return _page(work, task_id)
+    except Conflict as gone:
+        flash(render.say(gone), "refused")
+        return redirect(url_for("inbox.show"), 303)
 
 
 def _page(work, task_id: str, given: dict | None = None, refused: Refused | None = None):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import open_at
+from tests.services import missing
 from tests.webapp import visitor
 from webapp import create_app
 
@@ -49,7 +50,7 @@ class Site:
 def browser():
     sync = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None or not BUILD.exists():
-        pytest.skip("needs Chromium and the browser bundle")
+        missing("browser", "Chromium or the browser bundle is not here: run `make setup` and `make bundle`.")
     with sync.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened

@@ -1,0 +1,39 @@
+"""The designer's canvas in a real browser: a model is opened, its problems stand beside it, a click mends one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.webapp.test_designer import CHOICE
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_canvas_shows_the_model_its_problems_and_mends_it_by_a_click(site):
+    context = site.context("dirk", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto("/designer")
+    page.wait_for_selector("form[data-modeler][data-ready='1']")
+    page.set_input_files("[data-modeler-open]", {"name": "x.bpmn", "mimeType": "application/xml", "buffer": drawn(CHOICE)})
+    page.click("[data-modeler-problems] .btn-outline-primary")
+    page.wait_for_selector("[data-modeler-problems] .btn-outline-primary", state="detached")
+    assert page.locator(".djs-element[data-element-id='g']").count() == 1
+    context.close()
+    assert not wrong
+
+
+def drawn(data: bytes) -> bytes:
+    """The model with a picture, as a tool would save it."""
+    shapes = "".join(
+        f'<bpmndi:BPMNShape id="{key}_di" bpmnElement="{key}"><dc:Bounds x="{x}" y="{y}" width="50" height="50"/></bpmndi:BPMNShape>'
+        for key, x, y in (("s", 100, 100), ("g", 200, 100), ("e", 300, 50), ("f", 300, 150))
+    )
+    edges = "".join(
+        f'<bpmndi:BPMNEdge id="{key}_di" bpmnElement="{key}"><di:waypoint xmlns:di="http://www.omg.org/spec/DD/20100524/DI" '
+        f'x="{x}" y="{y}"/><di:waypoint xmlns:di="http://www.omg.org/spec/DD/20100524/DI" x="{u}" y="{v}"/></bpmndi:BPMNEdge>'
+        for key, x, y, u, v in (("s-g", 150, 125, 200, 125), ("g-e", 250, 125, 300, 75), ("g-f", 250, 125, 300, 175))
+    )
+    plane = f'<bpmndi:BPMNDiagram id="dia"><bpmndi:BPMNPlane id="pl" bpmnElement="small">{shapes}{edges}</bpmndi:BPMNPlane></bpmndi:BPMNDiagram>'
+    return data.replace(b"</bpmn:definitions>", plane.encode() + b"</bpmn:definitions>")
