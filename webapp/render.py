@@ -284,10 +284,12 @@ def shown_field(field, value: Any, choices) -> str:
         return t(labels[str(value)])
     if field.widget in ("person", "people"):
         return choices.name(value)
-    if field.widget in ("group", "department", "data_set", "resource"):
+    if field.widget in ("group", "department", "data_set", "resource", "fields"):
         return t(choices.label(field.widget, value))
     if field.format == "date-time" and isinstance(value, str):
         return moment(_parsed(value)) or value
+    if field.widget == "readonly" and isinstance(value, str):
+        return "\n".join(t(line) for line in value.split("\n"))  # sentences of decision tables, a line each
     return shown(value)
 
 
@@ -378,6 +380,8 @@ class Choices:
             return [(key, one.name) for key, one in rules.data_sets.items()]
         if widget == "department":
             return [(one["key"], one["name"]) for one in people.departments(self._work)]
+        if widget == "fields":
+            return [(one.name, one.label) for each in self.data_fields() for one in each.fields.values()]
         return []
 
     def label(self, widget: str, value: str) -> str:

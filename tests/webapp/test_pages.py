@@ -291,6 +291,20 @@ def test_a_task_that_is_done_shows_who_did_it_and_no_form(app, demo, task, bert)
     assert "is already done" in bert.follow(again).told[0]
 
 
+def test_who_was_asked_too_is_told_who_was_faster_and_others_learn_nothing(app, demo, task):
+    visitor.decided(demo)
+    with demo.work(visitor.actor(demo, "fiona")) as work:
+        note = tasks.inbox(work, "group").rows[0]["id"]
+        runtime.complete(work, note, {"remark": "It is noted."})
+    frank, clara = Visitor(app, "frank"), Visitor(app, "clara")
+    for answer in (frank.get(f"/tasks/{note}", 303), frank.post(f"/tasks/{note}/complete", {"remark": "Noted."}, 303)):
+        assert frank.follow(answer).told == ["Task 'Note the leave' was already done by 示例·菲奥娜 Fiona."]
+    assert "There is no such task." in clara.get(f"/tasks/{note}", 404).text
+    assert "There is no such task." in clara.post(f"/tasks/{note}/complete", {"remark": "Noted."}, 404).text
+    with pytest.raises(NotFound), demo.work(visitor.actor(demo, "clara")) as work:
+        runtime.complete(work, note, {"remark": "Noted."})
+
+
 def test_the_starter_sees_the_decision_but_cannot_take_it_and_is_told_why(app, task, anna):
     page = anna.get(f"/tasks/{task}")
     assert not page.all("#task-form")
@@ -614,3 +628,12 @@ def test_the_canvas_speaks_chinese_and_the_file_stays_as_it_was_published(demo, 
     drawn = chinese.get(f"/definitions/{definition_id}/model.bpmn?drawn=1").get_data(as_text=True)
     assert 'name="计票"' in drawn and 'name="Count the votes"' not in drawn
     assert chinese.get(f"/definitions/{definition_id}/model.bpmn").data == published
+
+
+def test_what_a_table_says_is_missing_is_said_in_chinese_too(demo, app):
+    said = {"title": "Chairs", "kind": "purchase", "description": "ten chairs", "amount": 500, "party": "Example Ltd", "risk": "low"}
+    with demo.work(visitor.actor(demo, "anna")) as work:
+        runtime.start(work, "case_initiation", said)
+    task_id = visitor.task_of(demo, "anna")
+    page = Visitor(app, "anna", locale="zh_Hans_CN").get(f"/tasks/{task_id}")
+    assert "请用至少 20 个字说明事项。" in page.text and "Describe the matter" not in page.text

@@ -34,7 +34,7 @@ function fit(viewer) {
 }
 
 /* A wide model is first shown at a size that can be read, at the step where the case stands; "fit" shows it all. */
-const READABLE = 0.6;
+const READABLE = 0.75;
 
 function begin(viewer, box, state) {
   const canvas = viewer.get("canvas");
@@ -44,10 +44,24 @@ function begin(viewer, box, state) {
   canvas.resized();
   fit(viewer);
   if (canvas.zoom() >= READABLE) return;
-  canvas.viewbox({ x: inner.x - 20, y: inner.y - 20, width: outer.width / READABLE, height: outer.height / READABLE });
-  const here = state.element ?? Object.keys(state.incidents ?? {})[0] ?? Object.keys(state.tokens ?? {})[0];
-  const element = here && viewer.get("elementRegistry").get(here);
-  if (element) canvas.scrollToElement(element, 120);
+  const asked = state.element ?? Object.keys(state.incidents ?? {})[0];
+  const here = (asked ? [asked] : Object.keys(state.tokens ?? {})).map((id) => viewer.get("elementRegistry").get(id)).filter(Boolean);
+  const steps = here.filter((one) => !one.type.endsWith("Event"));
+  canvas.viewbox(around(steps.length ? steps : here, inner, { width: outer.width / READABLE, height: canvas.getSize().height / READABLE }));
+}
+
+/* The part of the model to begin with: its upper left, or that in the middle of which the elements stand; what is
+ * beyond the edge of the model is kept out. Elements that are too far apart leave it at the first. */
+function around(elements, inner, size) {
+  const along = (axis, length) => {
+    const first = inner[axis] - 20;
+    if (!elements.length) return first;
+    const [low, high] = [Math.min(...elements.map((one) => one[axis])), Math.max(...elements.map((one) => one[axis] + one[length]))];
+    const middle = high - low <= size[length] ? (low + high) / 2 : elements[0][axis] + elements[0][length] / 2;
+    const last = Math.max(first, inner[axis] + inner[length] + 20 - size[length]);
+    return Math.min(Math.max(middle - size[length] / 2, first), last);
+  };
+  return { x: along("x", "width"), y: along("y", "height"), ...size };
 }
 
 function frame(place) {
