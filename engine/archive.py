@@ -86,7 +86,7 @@ def verify_bundle(data: bytes, key: bytes) -> list[Problem]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             return _wrong_bundle(packed, key)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError):
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
         return [_altered("", "The file is not a bundle that can be read.")]
 
 

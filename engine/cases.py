@@ -40,7 +40,7 @@ TOLD = (
     "comment.added", "document.attached", "document.removed", "incident.raised", "incident.resolved",
     "token.moved", "variables.corrected", "decision.made", "share.issued", "share.used", "share.expired",
     "share.revoked", "permission.granted", "permission.revoked", "membership.granted", "membership.revoked",
-    "case.archived",
+    "case.migrated", "case.archived",
 )  # fmt: skip
 
 #: a cell that begins with one of these would be run as a formula by a spreadsheet
@@ -101,9 +101,9 @@ def timeline(work, root_id: str) -> list:
     )
 
 
-def running_of(work, definition_id: str, limit: int = 1000) -> list[str]:
+def running_of(work, definition_id: str, limit: int = 1000, states=("active", "suspended")) -> list[str]:
     """Ids of the running instances of one version that this person may see, oldest first."""
-    running = (instance.c.definition_id == definition_id, instance.c.state.in_(("active", "suspended")))
+    running = (instance.c.definition_id == definition_id, instance.c.state.in_(states))
     found = select(instance.c.id).where(*running, access.visible_instances(work)).order_by(instance.c.id).limit(limit)
     return list(work.execute(found).scalars())
 

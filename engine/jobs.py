@@ -74,11 +74,11 @@ def schedule_all(work, rows: list[dict[str, Any]]) -> None:
 
 
 def postpone(work, instance_id: str, token: int, kind: str, due_at: datetime, **more) -> bool:
-    """Move an instance's open job to another moment; False when there is none."""
+    """Move an instance's open (or, while it rests, held) job to another moment; False when there is none."""
     moved = work.execute(
         update(job)
         .where(job.c.instance_id == instance_id, job.c.token == token, job.c.kind == kind)
-        .where(job.c.state == "open")
+        .where(job.c.state.in_(("open", "held")))
         .values(due_at=due_at, attempts=0, lease_until=None, fence=job.c.fence + 1, **more)
     )
     if moved.rowcount:
@@ -101,7 +101,7 @@ def cancel(work, instance_id: str, tokens: list[int]) -> None:
 
 _CANCEL = (
     update(job)
-    .where(job.c.instance_id == bindparam("of"), job.c.token == bindparam("on"), job.c.state == "open")
+    .where(job.c.instance_id == bindparam("of"), job.c.token == bindparam("on"), job.c.state.in_(("open", "held")))
     .values(state="cancelled")
 )
 

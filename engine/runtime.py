@@ -165,8 +165,11 @@ def set_variables(work, instance_id: str, scope_id: int, values: dict[str, Any],
 
 
 def misfits(work, instance_id: str, definition_id: str, mapping: dict[str, str] | None = None) -> list[Problem]:
-    """What of a case has no place in another version of its process; empty when `migrate` would do it."""
-    loaded = load(work, instance_id)
+    """What of a case has no place in another version of its process; empty when `migrate` would do it.
+
+    Raises NotFound, NotAllowed, and Conflict for a case that has ended or a version of another process.
+    """
+    loaded = _live(work, instance_id)
     access.require(work, "repair", "instance", loaded.row)
     old, new = _versions(work, loaded, definition_id)
     return bpmn.migration.check(loaded.execution.state(), old, new, mapping or {})
@@ -356,9 +359,11 @@ def settle(work, loaded: store.Loaded) -> None:
         store.save(work, one, changes)
         _log(work, one, changes)
         _reconcile(work, one, changes, queue)
-        if one.execution.completed and one.row["state"] == "active":
+        if one.execution.completed and one.row["state"] in ("active", "suspended"):
             _end(work, one, queue)
     for one in touched.values():
+        if one.row["state"] == "suspended":
+            _hold_jobs(work, one.id, "open", "held")  # what a repair made due waits until the case goes on
         store.keep(work, one)
 
 
@@ -656,7 +661,8 @@ def _row(work, definition_row, new_id, number, business_key, caller, token) -> d
         "id": new_id, "number": number, "title": "", "process_key": definition_row["key"],
         "definition_id": definition_row["id"], "root_id": caller.row["root_id"] if caller else new_id,
         "parent_id": caller.id if caller else None, "parent_token": token,
-        "depth": caller.row["depth"] + 1 if caller else 0, "state": "active", "outcome": None,
+        "depth": caller.row["depth"] + 1 if caller else 0, "state": caller.row["state"] if caller else "active",
+        "outcome": None,
         "business_key": business_key, "started_by": by, "starter_department": department,
         "started_at": work.now, "ended_at": None, "due_at": None, "irreversible": False,
     }  # fmt: skip
@@ -778,10 +784,12 @@ def _rest(work, instance_id, reason, was, becomes, job_was, job_becomes) -> None
         child = load(work, child_id)
         store.change(work, child, state=becomes)
         _say(work, child, f"case.{becomes if becomes == 'suspended' else 'resumed'}", reason)
-        work.execute(
-            update(job).where(job.c.instance_id == child_id, job.c.state == job_was).values(state=job_becomes)
-        )
+        _hold_jobs(work, child_id, job_was, job_becomes)
     work.after_commit(lambda: work.platform.wake(work.now))
+
+
+def _hold_jobs(work, instance_id: str, was: str, becomes: str) -> None:
+    work.execute(update(job).where(job.c.instance_id == instance_id, job.c.state == was).values(state=becomes))
 
 
 def _mend(work, loaded: store.Loaded, row, action: str, variables: dict[str, Any]) -> None:

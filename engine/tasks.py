@@ -251,7 +251,7 @@ def hand_back(work, task_id: str, note: str = ""):
 
 def save_draft(work, task_id: str, answers: dict[str, Any]):
     """Keep a half-filled form; nothing is checked but that its fields are the form's."""
-    row = find(work, task_id)
+    row = get(work, task_id)
     if row["state"] not in LIVE or row["assignee_id"] != _me(work):
         raise Conflict("Only who holds task '%(task)s' can save a draft of it.", task=row["name"])
     kept = forms.cut(forms.load(work, row["form_digest"]), answers) if row["form_digest"] else {}

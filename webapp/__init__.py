@@ -27,7 +27,7 @@ from webapp.security import TrustedProxies, limiter, secure_headers
 #: every page module offers a blueprint named `pages`
 PAGES = (
     "session", "inbox", "tasks", "start", "cases", "processes", "incidents", "administration", "compliance",
-    "shares", "notifications", "designer",
+    "shares", "notifications", "designer", "migration",
 )  # fmt: skip
 #: blueprints that know their own callers by bearer token or need none
 OPEN_BLUEPRINTS = frozenset({"api", "operations", "api_docs"})
@@ -128,7 +128,7 @@ HELP = {
 
 def _failed(error: HTTPException):
     if request.path.startswith("/api/"):
-        return import_module("webapp.api").problem(error.code, error.name)
+        return import_module("webapp.api").of_http(error)
     if error.code in (301, 302, 303, 307, 308):
         return error
     sentence = _(HELP.get(error.code, "The request was not understood."))
@@ -152,5 +152,6 @@ def _register_others(app: APIFlask, platform) -> None:
     operations.register(app, platform)
 
     @app.get("/")
+    @app.doc(hide=True)
     def home():
         return redirect(url_for("inbox.show"))

@@ -1,4 +1,4 @@
-"""The command line: `bizday init`, `serve`, `worker`, `deploy`, `lint`, `user …`, `verify`, `path`, `demo`.
+"""The command line: `bizday init`, `serve`, `worker`, `deploy`, `lint`, `user …`, `verify`, `path`, `bundle`, `demo`.
 
 Each command opens the platform from the settings (environment or TOML file), acts as the system with
 "command line" as the reason in the log, calls the same verb as the pages do, and says in plain lines
@@ -396,7 +396,10 @@ def bundle(config, instance, file):
     """Write the archived case INSTANCE with its papers, path and opinions into FILE, a signed ZIP."""
     with _opened(config) as platform, _doing(platform) as work:
         data = archive.bundle(work, _case(work, instance)["id"])
-        file.write_bytes(data)
+        try:
+            file.write_bytes(data)
+        except OSError as error:  # nothing is kept then, not even that the case was taken out
+            raise click.ClickException(f"{file} cannot be written: {error.strerror}.") from error
     click.echo(f"{file}: {len(data):,} bytes")
 
 

@@ -12,13 +12,10 @@ from flask_babel import gettext as _
 
 from engine import access, cases, repository
 from engine.errors import Invalid, Problem
-from webapp import render
+from webapp import render, uploads
 from webapp.session import doing, reading
 
 pages = Blueprint("processes", __name__)
-
-#: files of one deployment, and the size of each
-FILES, SIZE = 100, 5 * 1024 * 1024
 
 
 @pages.get("/processes")
@@ -84,7 +81,8 @@ def deploy_form():
 @pages.post("/processes/deploy")
 def deploy():
     """Check the files, and publish them when that was asked for and none is wrong."""
-    files = _files()
+    sent = [one for one in request.files.getlist("files") if one.filename]
+    files = uploads.read(sent, request.form.get("folder", ""))
     try:
         with doing() as work:
             if request.form.get("act") == "check":
@@ -110,31 +108,6 @@ def _checked(files: dict[str, bytes], problems, refused=None):
     models = {name: data.decode("utf-8", "replace") for name, data in files.items() if name.endswith((".bpmn", ".xml"))}
     page = render_template("deploy.html", problems=problems, models=models, refused=refused, sound=not problems)
     return page, 422 if refused else 200
-
-
-def _files() -> dict[str, bytes]:
-    uploads = [one for one in request.files.getlist("files") if one.filename]
-    if not uploads:
-        raise Invalid("Choose a file first.")
-    if len(uploads) > FILES:
-        raise Invalid("At most %(limit)s files can be published at once.", limit=FILES)
-    found = {}
-    for one in uploads:
-        data = one.read(SIZE + 1)
-        if len(data) > SIZE:
-            raise Invalid("The file '%(name)s' is too large.", name=one.filename)
-        found[_name(one.filename, request.form.get("folder", ""))] = data
-    return found
-
-
-def _name(name: str, folder: str) -> str:
-    """Forms are known as <process>/<form>; a browser sends the bare name unless a folder was chosen."""
-    bare = name.replace("\\", "/").split("/")[-1]
-    if not bare.endswith(".json"):
-        return bare
-    parts = name.replace("\\", "/").split("/")
-    above = parts[-2] if len(parts) > 1 else folder.strip()
-    return f"{above}/{bare}" if above else bare
 
 
 @pages.post("/definitions/<definition_id>/<any(retire, activate):verb>")

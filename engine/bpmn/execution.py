@@ -224,7 +224,9 @@ class Execution(Machine):
 
     # --- looking --------------------------------------------------------------------------------
     def variables(self, scope_id: int = 0) -> dict[str, Any]:
-        """The variables of one scope; those of the process when nothing is said."""
+        """The variables of one scope; those of the process when nothing is said. Raises NotFound."""
+        if scope_id not in self.scopes:
+            raise NotFound("There is no such scope.")
         scope = self.scopes[scope_id]
         return scope.variables | scope.derived
 

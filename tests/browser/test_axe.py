@@ -30,7 +30,8 @@ PAGES = {
     "dirk": ("/processes", f"/processes/{KEY}", "/processes/deploy"),
     "ada": ("/administration", "/administration/people/{person}", "/administration/people/new", "/administration/groups",
             "/administration/departments", "/administration/substitutions", "/administration/announcements",
-            "/administration/messages", "/administration/platform"),
+            "/administration/messages", "/administration/platform", f"/processes/{KEY}?version=1",
+            "/cases/{case}/migration", "/definitions/{definition}/migration"),
     "cora": ("/compliance", "/compliance/indicators", "/compliance/log", "/compliance/policies", "/compliance/trail",
              "/compliance/cases", "/compliance/cases/{case}"),
 }  # fmt: skip
@@ -38,8 +39,8 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def places(site) -> dict[str, str]:
-    """A case that waits for Bert, one that waits for finance, a draft, an incident, and ids for addresses."""
-    from engine import people, runtime, tasks
+    """A case that waits for Bert, one that waits for finance, a draft, an incident, a next version, and ids for addresses."""
+    from engine import people, repository, runtime, tasks
 
     done_case = visitor.ask_for_leave(site.platform, "clara", 8)
     done = visitor.task_of(site.platform, "bert")
@@ -50,8 +51,11 @@ def places(site) -> dict[str, str]:
         tasks.save_filter(work, "cases", "Leaves", "q=leave")
     with site.platform.work(people.SYSTEM) as work:
         runtime.raise_incident(work, done_case, "service", "The service does not answer.")
+        definition = repository.latest(work, KEY)["id"]
+        repository.deploy(work, {f"{KEY}.bpmn": visitor.MODEL.replace('"decide"', '"judge"').encode()})
     task, person = visitor.task_of(site.platform, "bert"), visitor.actor(site.platform, "anna").id
-    return {"case": case, "task": task, "done": done, "done_case": done_case, "person": person}
+    return {"case": case, "task": task, "done": done, "done_case": done_case, "person": person,
+            "definition": definition}  # fmt: skip
 
 
 def audit(page, path: str) -> list[str]:

@@ -407,6 +407,52 @@ def test_a_suspended_case_rests_and_its_timers_fire_once_when_it_goes_on(room):
     assert set(room.open_tasks()) == {"a"}
 
 
+PAUSE = (
+    '<bpmn:intermediateCatchEvent id="t" name="t"><bpmn:timerEventDefinition><bpmn:timeDuration>PT1H</bpmn:timeDuration>'
+    "</bpmn:timerEventDefinition></bpmn:intermediateCatchEvent>"
+)
+
+
+def moved(room: Room, case: str, element: str) -> None:
+    """Ada puts the case's only token before `element`."""
+    with room.platform.work(room.actor("ada")) as work:
+        (token_,) = [wait.token for wait in runtime.load(work, case).execution.waits.values() if wait.kind != "incident"]
+        runtime.move(work, case, token_, element, "It stood in the wrong place.")
+
+
+def test_what_a_repair_makes_due_in_a_suspended_case_waits_until_it_goes_on(room):
+    room.deploy(small=model(path(task_of("a"), PAUSE, task_of("b"), ids=("a", "t", "b"))))
+    case, ada = room.start(), room.actor("ada")
+    with room.platform.work(ada) as work:
+        runtime.suspend(work, case, "Wait for the auditor.")
+    moved(room, case, "t")
+    room.beat(hours=5)
+    assert {one["state"] for one in rows(room, select(job).where(job.c.kind == "timer"))} == {"held"}
+    with room.platform.work(ada) as work:
+        runtime.resume(work, case, "The auditor agrees.")
+    room.beat()
+    assert set(room.open_tasks()) == {"b"}
+
+
+def test_what_was_due_where_a_suspended_case_stood_is_not_done_when_it_goes_on_elsewhere(room):
+    room.deploy(small=model(path(PAUSE, task_of("a"), ids=("t", "a"))))
+    case, ada = room.start(), room.actor("ada")
+    with room.platform.work(ada) as work:
+        runtime.suspend(work, case, "Wait for the auditor.")
+    moved(room, case, "a")
+    assert {one["state"] for one in rows(room, select(job).where(job.c.kind == "timer"))} == {"cancelled"}
+
+
+def test_a_suspended_case_that_a_repair_brings_to_its_end_has_ended(room):
+    room.deploy(small=model(path(task_of("a"), ids=("a",))))
+    case = room.start()
+    with room.platform.work(room.actor("ada")) as work:
+        runtime.suspend(work, case, "Wait for the auditor.")
+    moved(room, case, "e")
+    assert room.row(case)["state"] == "completed"
+    is_sound(room)
+
+
 def test_a_case_moves_to_another_version_with_its_draft_and_its_time_limit(room):
     room.deploy(small=model(path(task_of("a"), ids=("a",))))
     case, task_id = room.start(), room.open_tasks()["a"]

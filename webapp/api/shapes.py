@@ -6,13 +6,26 @@ are ISO 8601 with a zone. Inputs refuse unknown keys.
 
 from __future__ import annotations
 
+from functools import cache
+
 from apiflask import Schema
 from apiflask.fields import UUID, Boolean, DateTime, Dict, File, Integer, List, Nested, Raw, String  # noqa: F401
 from apiflask.validators import Length, OneOf, Range
 
-PLAIN = Dict(keys=String(), values=Raw())
+#: a problem document (RFC 9457) as `problems` makes it
+REFUSAL = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "One sentence for a person, in her language"},
+        "instance": {"type": "string"},
+        "problems": {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}},
+    },
+}  # fmt: skip
 
 
+@cache
 def paged(shape: type[Schema]) -> type[Schema]:
     """One page of a list of `shape`."""
     return type(
@@ -96,7 +109,7 @@ class Note(Schema):
 
 class Upload(Schema):
     file = File(required=True)
-    field = String(load_default=None)
+    field = String(load_default=None, validate=Length(max=100))
 
 
 class Files(Schema):
@@ -126,7 +139,7 @@ class Resolve(Schema):
 
 class Values(Schema):
     scope = Integer(load_default=0)
-    values = Dict(keys=String(), required=True)
+    values = Dict(keys=String(validate=Length(1, 100)), required=True, validate=Length(min=1))
     reason = String(required=True, validate=Length(min=1, max=4000))
 
 
@@ -144,7 +157,7 @@ class Migrate(Schema):
 
 class Acts(Schema):
     act = String(required=True, validate=OneOf(["suspend", "resume", "cancel", "migrate"]))
-    instances = List(String(), load_default=list, validate=Length(max=1000))
+    instances = List(String(validate=Length(max=64)), load_default=list, validate=Length(max=1000))
     of_definition = String(load_default=None, metadata={"description": "All running instances of that version"})
     reason = String(required=True, validate=Length(min=1, max=4000))
     definition = String(load_default=None)
@@ -155,6 +168,7 @@ class Acted(Schema):
     instance = String()
     done = Boolean()
     why = String(allow_none=True)
+    problems = List(Nested(lambda: Problem()))
 
 
 class Outcome(Schema):
@@ -214,6 +228,19 @@ class Deployment(Schema):
 
 class Checked(Schema):
     problems = List(Nested(Problem))
+
+
+class Fault(Schema):
+    stream = String()
+    seq = Integer()
+    kind = String(validate=OneOf(["changed", "removed", "cut", "forged"]))
+    sentence = String()
+
+
+class Verified(Schema):
+    streams = Integer()
+    events = Integer()
+    faults = List(Nested(Fault))
 
 
 class Instance(Schema):
@@ -324,6 +351,9 @@ class Step(Schema):
 class TaskInFull(Task):
     verbs = List(Nested(Verb))
     returnable = List(Nested(Step))
+    choices = List(
+        Nested(Step), metadata={"description": "Of an ad-hoc step: what `activities` of the answers may name"}
+    )
 
 
 class Form(Schema):
@@ -387,17 +417,26 @@ class Decision(Schema):
     name = String()
 
 
+class Annotation(Schema):
+    name = String()
+    text = String()
+
+
 class Hit(Schema):
-    decision_id = String()
-    rule_ids = List(String())
-    inputs = Raw()
-    outputs = Raw()
+    table = String(metadata={"description": "Id of the decision table"})
+    rule = Integer(metadata={"description": "Counted from 1"})
+    rule_id = String()
+    annotations = List(Nested(Annotation))
+
+
+class Diagnosis(Schema):
+    sentence = String()
 
 
 class Answer(Schema):
     json = Raw(allow_none=True, data_key="value", attribute="json")
-    hits = List(Nested(Hit))
-    notes = List(String())
+    hits = List(Nested(Hit), metadata={"description": "Required decisions first"})
+    diagnoses = List(Nested(Diagnosis), metadata={"description": "Why something became null on the way"})
 
 
 class Person(Schema):

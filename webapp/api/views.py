@@ -7,20 +7,23 @@ that may be refused is refused by the verb.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Callable
 from datetime import timedelta
 
 from apiflask import APIBlueprint
+from apiflask.schemas import FileSchema
 from flask import current_app, g, jsonify, request, send_file
 
-from engine import access, cases, documents, forms, history, people, repository, runtime, sharing, tasks
+from engine import access, cases, documents, evidence, forms, history, people, repository, runtime, sharing, tasks
 from engine.errors import Invalid, NotFound, Refused
 from engine.platform import fingerprint
+from webapp import many, uploads
 from webapp.api import shapes
-from webapp.api.gate import needs
-from webapp.api.problems import locale, said
+from webapp.api.gate import keepable, needs
+from webapp.api.problems import said, translated
 
 api = APIBlueprint("api", __name__, url_prefix="/api/v1")
 #: hooks are installed once, however many applications are made from this blueprint
@@ -33,6 +36,7 @@ KEY = {
     "required": False,
     "schema": {"type": "string", "maxLength": 100},
 }
+BYTES = FileSchema(type="string", format="binary")
 
 
 # --- the two ways into the engine --------------------------------------------------------------
@@ -73,8 +77,17 @@ def doing(suffix: str = ""):
 
 def _body() -> str:
     if request.mimetype == "multipart/form-data":
-        return repr(sorted((name, file.filename) for name, file in request.files.items(multi=True)))
+        files = [(name, file.filename, _digest(file)) for name, file in request.files.items(multi=True)]
+        return repr((sorted(files), sorted(request.form.items(multi=True))))
     return request.get_data(as_text=True)
+
+
+def _digest(file) -> str:
+    """What a file holds; a view may have read it already, and reads it from its beginning afterwards."""
+    file.stream.seek(0)
+    found = hashlib.file_digest(file.stream, "sha256").hexdigest()
+    file.stream.seek(0)
+    return found
 
 
 def _page(found) -> dict:
@@ -130,7 +143,10 @@ def definitions():
 @api.output(shapes.Definition(many=True))
 @described("Every version of a process, newest first", "Definitions")
 def versions(key):
-    return reading(shapes.Definition, lambda work: repository.versions(work, key), many=True)
+    def find(work):
+        return repository.versions(work, key) or [repository.latest(work, key)]  # which says that there is none
+
+    return reading(shapes.Definition, find, many=True)
 
 
 @api.get("/definitions/<definition_id>")
@@ -141,6 +157,7 @@ def definition(definition_id):
 
 
 @api.get("/definitions/<definition_id>/model")
+@api.output(BYTES, content_type="application/xml")
 @described("The BPMN file as it was deployed", "Definitions")
 def model(definition_id):
     with platform().read(g.actor) as work:
@@ -198,7 +215,7 @@ def activate(definition_id, json_data):
 @api.output(shapes.Deployment, status_code=201)
 @described("Deploy models, tables and forms as the newest versions", "Definitions")
 def deploy(files_data):
-    files = _files(files_data["files"])
+    files = uploads.read(files_data["files"])
     return writing(shapes.Deployment, lambda work: _deployment(repository.deploy(work, files)), 201)
 
 
@@ -208,12 +225,8 @@ def deploy(files_data):
 @api.output(shapes.Checked)
 @described("What a deployment of these files would meet, without deploying", "Definitions")
 def check(files_data):
-    files = _files(files_data["files"])
+    files = uploads.read(files_data["files"])
     return reading(shapes.Checked, lambda work: {"problems": _said(repository.check(work, files))})
-
-
-def _files(uploads) -> dict[str, bytes]:
-    return {upload.filename: upload.read() for upload in uploads}
 
 
 def _deployment(made) -> dict:
@@ -254,9 +267,10 @@ def start_many(form_and_files_data):
     process, started, refused = form_and_files_data["process"], [], []
     for number, answers in enumerate(_rows(form_and_files_data["file"]), 1):
         try:
+            keepable(answers)
             started.append({"row": number, **_start_row(process, answers, number)})
         except Refused as error:
-            sentence = platform().translate(locale(), error.message, **error.params)
+            sentence = translated(error.message, **error.params)
             refused.append({"row": number, "sentence": sentence, "problems": _said(error.problems)})
     return jsonify(shapes.Bulk().dump({"started": started, "refused": refused}))
 
@@ -272,16 +286,23 @@ def _rows(upload) -> list[dict]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("gb18030", "replace")  # what spreadsheets in China write
-    rows = _json_rows(text) if text.lstrip().startswith("[") else list(csv.DictReader(io.StringIO(text)))
+    rows = _json_rows(text) if text.lstrip().startswith("[") else _csv_rows(text)
     if len(rows) > BULK_LIMIT:
         raise Invalid("A file may start at most %(limit)s cases.", limit=BULK_LIMIT)
     return [{name: value for name, value in row.items() if name and value not in ("", None)} for row in rows]
 
 
+def _csv_rows(text: str) -> list[dict]:
+    try:
+        return list(csv.DictReader(io.StringIO(text)))
+    except csv.Error as error:
+        raise Invalid("The file is not a table of comma-separated values.") from error
+
+
 def _json_rows(text: str) -> list[dict]:
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid("The file is not valid JSON.") from error
     if not all(isinstance(row, dict) for row in rows):
         raise Invalid("The file must hold a list of objects.")
@@ -390,6 +411,16 @@ for _name, (_verb, _summary) in ENDINGS.items():
     _ending(_name, _verb, _summary)
 
 
+@api.post("/instances/<instance_id>/verify")
+@needs("read")
+@api.output(shapes.Verified)
+@described("Prove that no record of it, or of what it called, was changed, removed or added", "Instances")
+def verify(instance_id):
+    return reading(
+        shapes.Verified, lambda work: evidence.verify_case(work, cases.one(work, instance_id)["root_id"])
+    )
+
+
 @api.put("/instances/<instance_id>/variables")
 @needs("admin")
 @api.input(shapes.Values)
@@ -437,29 +468,21 @@ def migrate(instance_id, json_data):
 @api.output(shapes.Outcome)
 @described("Suspend, resume, cancel or migrate many; each stands for itself", "Instances")
 def act_on_many(json_data):
-    with platform().read(g.actor) as work:
-        chosen = json_data["instances"] or cases.running_of(work, json_data["of_definition"] or "")
-    return jsonify(results=[_acted(one, json_data) for one in chosen])
+    with doing(":chosen") as work:  # a repeat means the same cases, also when some have moved on
+        found = json_data["instances"] or many.running(work, json_data["act"], json_data["of_definition"] or "")
+        chosen = work.answer(found) if work.answered is None else work.answered
+    results = many.act(
+        json_data["act"], chosen, json_data["reason"], json_data["definition"], json_data["mapping"],
+        opened=lambda one: doing(f":{one}"),
+    )  # fmt: skip
+    return jsonify(results=[_acted(one) for one in results])
 
 
-def _acted(instance_id: str, said_of: dict) -> dict:
-    try:
-        with platform().work(g.actor) as work:
-            _ACTS[said_of["act"]](work, instance_id, said_of)
-    except Refused as why:
-        sentence = platform().translate(locale(), why.message, **why.params)
-        return {"instance": instance_id, "done": False, "why": sentence}
-    return {"instance": instance_id, "done": True, "why": None}
-
-
-_ACTS = {
-    "suspend": lambda work, one, said_of: runtime.suspend(work, one, said_of["reason"]),
-    "resume": lambda work, one, said_of: runtime.resume(work, one, said_of["reason"]),
-    "cancel": lambda work, one, said_of: runtime.cancel(work, one, said_of["reason"]),
-    "migrate": lambda work, one, said_of: runtime.migrate(
-        work, one, said_of["definition"] or "", said_of["reason"], said_of["mapping"]
-    ),
-}  # fmt: skip
+def _acted(result: many.Result) -> dict:
+    why = result.why
+    sentence = translated(why.message, **why.params) if why else None
+    problems = _said(why.problems) if why else []
+    return {"instance": result.instance_id, "done": why is None, "why": sentence, "problems": problems}
 
 
 @api.post("/instances/<instance_id>/move")
@@ -497,13 +520,14 @@ def task(task_id):
             **row,
             "verbs": [_verb_said(verb) for verb in tasks.verbs(work, row)],
             "returnable": tasks.returnable(work, row),
+            "choices": [{"element_id": one, "name": name} for one, name in tasks.choices(work, row)],
         }
 
     return reading(shapes.TaskInFull, find)
 
 
 def _verb_said(verb) -> dict:
-    why = platform().translate(locale(), verb.why.message, **verb.why.params) if verb.why else None
+    why = translated(verb.why.message, **verb.why.params) if verb.why else None
     return {"name": verb.name, "allowed": verb.allowed, "why": why}
 
 
@@ -642,6 +666,7 @@ def attach(task_id, form_and_files_data):
 
 
 @api.get("/documents/<document_id>")
+@api.output(BYTES, content_type="application/octet-stream")
 @described("A document's content", "Tasks")
 def document(document_id):
     with platform().work(g.actor) as work:  # a Work that writes: opening a document leaves a record
@@ -721,9 +746,21 @@ def decisions():
 @api.output(shapes.Answer)
 @described("Ask a decision, and see which rules hit", "Decisions")
 def evaluate(key, json_data):
-    return reading(
-        shapes.Answer, lambda work: repository.decide(work, None, key, "latest", json_data["variables"])
-    )
+    def ask(work):
+        answer = repository.decide(work, None, key, "latest", json_data["variables"])
+        hits, nulls = map(_hit, answer.hits), map(_why_null, answer.diagnoses)
+        return {"json": answer.json, "hits": list(hits), "diagnoses": list(nulls)}
+
+    return reading(shapes.Answer, ask)
+
+
+def _hit(one) -> dict:
+    notes = [{"name": name, "text": text} for name, text in one.annotations]
+    return {"table": one.table, "rule": one.rule, "rule_id": one.rule_id, "annotations": notes}
+
+
+def _why_null(one) -> dict:
+    return {"sentence": translated(one.sentence, **dict(one.params))}
 
 
 @api.get("/shares")
@@ -734,6 +771,7 @@ def shares():
 
 
 @api.get("/shares/<share_id>/file")
+@api.output(BYTES, content_type="text/csv")
 @described("The shared data, watermarked; each download counts and is logged", "Shares")
 def share_file(share_id):
     with platform().work(g.actor) as work:

@@ -1,0 +1,122 @@
+"""Operators move cases to another version and let a whole version rest: checked beforehand, case by case."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import cases, people, repository
+from tests.webapp import visitor
+from tests.webapp.visitor import KEY, MODEL, Visitor, ask_for_leave
+from webapp import create_app
+
+
+@pytest.fixture
+def app(demo):
+    visitor.deploy_leave(demo)
+    return create_app(demo)
+
+
+def newer(demo, model: str) -> tuple[str, str]:
+    """Deploys the next version of the small process; the ids of the version before it and of it."""
+    with demo.work(people.SYSTEM) as work:
+        before = repository.latest(work, KEY)["id"]
+        repository.deploy(work, {f"{KEY}.bpmn": model.encode()})
+        return before, repository.latest(work, KEY)["id"]
+
+
+RENAMED = MODEL.replace('"decide"', '"judge"')
+SAME = MODEL.replace('name="Decide on the leave"', 'name="Judge the leave"')
+
+
+def row_of(demo, case: str):
+    with demo.read(people.SYSTEM) as work:
+        return cases.one(work, case)
+
+
+def test_what_has_no_place_is_shown_and_a_chosen_step_takes_it_before_anything_moves(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    before, after = newer(demo, RENAMED)
+    page = ada.get(f"/cases/{case}/migration")
+    assert "The new version has no 'decide' for 'Decide on the leave'." in page.text
+    assert not page.all("#reason-migrate")
+    assert row_of(demo, case)["definition_id"] == before
+    chosen = ada.get(f"/cases/{case}/migration?to={after}&map:decide=judge")
+    assert "Everything has its place in version 2." in chosen.text
+    hidden = {one.get("name"): one.get("value") for one in chosen.all("main form input[type=hidden]")}
+    assert hidden["map:decide"] == "judge"
+    ada.post(f"/cases/{case}/migration", {"to": after, "map:decide": "judge", "reason": "The new rule."})
+    assert row_of(demo, case)["definition_id"] == after
+    assert "moved the case to another version" in ada.get(f"/cases/{case}").text
+
+
+def test_a_move_that_does_not_fit_says_why_and_changes_nothing(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    before, after = newer(demo, RENAMED)
+    ada.get(f"/cases/{case}/migration")
+    refused = ada.post(f"/cases/{case}/migration", {"to": after, "reason": "Try."}, 422)
+    assert "The new version has no 'decide'" in refused.text
+    again = ada.follow(ada.post(f"/cases/{case}/migration", {"to": after, "map:decide": "judge", "reason": " "}))
+    assert again.told == ["Please say why."]
+    assert row_of(demo, case)["definition_id"] == before
+
+
+def test_all_cases_of_a_version_move_and_each_stands_for_itself(demo, app):
+    stays, *others = [ask_for_leave(demo, days=days) for days in (2, 3, 4)]
+    _before, after = newer(demo, SAME)
+    ada = Visitor(app, "ada")
+    ada.post(f"/cases/{stays}/cancel", {"reason": "Not needed."})
+    page = ada.get(f"/definitions/{_before}/migration")
+    assert "Move 2 cases to version 2" in page.text
+    told = ada.follow(ada.post(f"/definitions/{_before}/migration", {"to": after, "reason": "The new rule."})).told
+    assert told == ["2 cases: done."]
+    assert {row_of(demo, one)["definition_id"] for one in others} == {after}
+    assert row_of(demo, stays)["definition_id"] == _before
+
+
+def test_what_cannot_move_is_told_with_its_number_while_nothing_else_waits_for_it(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    before, after = newer(demo, RENAMED)
+    page = ada.get(f"/definitions/{before}/migration?to={after}")
+    assert row_of(demo, case)["number"] in page.text and not page.all("#reason-migrate")
+    told = ada.follow(ada.post(f"/definitions/{before}/migration", {"to": after, "reason": "All of them."})).told
+    assert told[0].startswith(f"{row_of(demo, case)['number']}: The case cannot be moved to that version")
+
+
+def test_a_whole_version_rests_and_goes_on(demo, app):
+    found = [ask_for_leave(demo) for _ in range(2)]
+    definition, ada = row_of(demo, found[0])["definition_id"], Visitor(app, "ada")
+    assert "Suspend all" in ada.get(f"/processes/{KEY}").text
+    ada.post(f"/cases/{found[0]}/suspend", {"reason": "An inquiry."})
+    told = ada.follow(ada.post(f"/definitions/{definition}/cases/suspend", {"reason": "The law changed."})).told
+    assert told == ["1 cases: done."]
+    assert {row_of(demo, one)["state"] for one in found} == {"suspended"}
+    ada.post(f"/definitions/{definition}/cases/resume", {"reason": "It is clear now."})
+    assert {row_of(demo, one)["state"] for one in found} == {"active"}
+
+
+def test_without_a_reason_nothing_is_done(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    definition = row_of(demo, case)["definition_id"]
+    ada.get(f"/processes/{KEY}")
+    assert "Please say why." in ada.follow(ada.post(f"/definitions/{definition}/cases/suspend", {"reason": " "})).told
+    assert row_of(demo, case)["state"] == "active"
+
+
+def test_only_operators_get_there(demo, app):
+    case = ask_for_leave(demo)
+    definition = row_of(demo, case)["definition_id"]
+    anna, clara = Visitor(app, "anna"), Visitor(app, "clara")
+    anna.get(f"/cases/{case}/migration", 403)
+    clara.get(f"/cases/{case}/migration", 404)
+    anna.get(f"/definitions/{definition}/migration", 403)
+    assert "Suspend all" not in anna.get(f"/processes/{KEY}").text
+    told = anna.follow(anna.post(f"/definitions/{definition}/cases/suspend", {"reason": "I want to."})).told
+    assert "Your role does not allow to suspend cases." in told[0]
+    assert row_of(demo, case)["state"] == "active"
+
+
+def test_a_case_that_has_ended_and_a_process_of_one_version_say_so(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    assert "There is no other version of this process." in ada.get(f"/cases/{case}/migration").text
+    ada.post(f"/cases/{case}/cancel", {"reason": "Not needed."})
+    ada.get(f"/cases/{case}/migration", 409)
