@@ -48,8 +48,12 @@ lint: install ## ruff, the rules of the house, and our own lint over processes/
 	$(BIN)/python -m pytest tests/webapp/test_house.py
 	$(BIN)/python -m webapp.cli lint processes/*
 
+$(VENV)/.peers: $(VENV)/.installed benchmarks/peers.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
+	@touch $@
+
 .PHONY: bench
-bench: install ## measure and write var/bench.json
+bench: install $(VENV)/.peers ## measure, beside the peers, and write var/bench.json
 	@mkdir -p var
 	$(BIN)/python -m benchmarks --out var/bench.json
 
