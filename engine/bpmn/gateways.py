@@ -85,12 +85,6 @@ class ParallelGateway(Join):
 class InclusiveGateway(Join):
     """Forks on every condition that is true; joins what may still come."""
 
-    def choose(self, run: Execution, token: Token) -> list:
-        element = self.element
-        if len(element.outgoing) < 2 and all(f.condition is None for f in element.outgoing):
-            return element.outgoing
-        return super().choose(run, token)
-
     def reconsider(self, run: Execution, scope: Scope, place: dict[str, list[Token]]) -> bool:
         if not self.may_join(run, scope, place):
             return False
