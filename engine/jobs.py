@@ -134,6 +134,12 @@ def _claim(work, row, worker: str) -> Job | None:
     )  # fmt: skip
 
 
+def held(work, instance_id: str, token: int, kind: str) -> bool:
+    """Whether a job of this kind rests for a token of a suspended instance."""
+    of = (job.c.instance_id == instance_id, job.c.token == token, job.c.kind == kind, job.c.state == "held")
+    return work.execute(select(job.c.id).where(*of).limit(1)).first() is not None
+
+
 def done(work, claimed: Job) -> None:
     """Mark it done in the Work that does what it asks. Raises Conflict when it is no longer this worker's."""
     ended = work.execute(

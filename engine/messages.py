@@ -29,8 +29,8 @@ def subscribe(work, rows: list[dict[str, Any]]) -> None:
     base = {"correlation_key": None, "instance_id": None, "token": None, "definition_id": None}
     work.execute(insert(subscription), [{**base, "id": work.new_id(), **row} for row in rows])
     for row in rows:
-        if row["kind"] == "message" and row.get("instance_id") and _kept(work, row):
-            jobs.schedule(work, "correlate", work.now, instance_id=row["instance_id"], token=row["token"])
+        if row.get("instance_id"):
+            _correlate_soon(work, row)
 
 
 def unsubscribe(work, instance_id: str, tokens: list[int]) -> None:
@@ -105,6 +105,18 @@ def waiting_for(work, instance_id: str, token: int):
 def kept_for(work, wanted) -> Any:
     """The oldest message that was kept for a subscription, or None."""
     return _kept(work, wanted)
+
+
+def look_again(work, instance_id: str, token: int) -> None:
+    """A token that got a message and still waits may take the next that was kept for it."""
+    wanted = waiting_for(work, instance_id, token)
+    if wanted is not None:
+        _correlate_soon(work, wanted)
+
+
+def _correlate_soon(work, wanted) -> None:
+    if wanted["kind"] == "message" and _kept(work, wanted):
+        jobs.schedule(work, "correlate", work.now, instance_id=wanted["instance_id"], token=wanted["token"])
 
 
 def used(work, message_id: str) -> bool:

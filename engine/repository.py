@@ -379,10 +379,9 @@ def _arm_starts(work, row: dict, one: bpmn.Process) -> None:
     for start in one.starts:
         if start.kind == "timer":
             first, payload = bpmn.first_start(start, work.now, work.calendar.zone)
-            if first is not None:
-                jobs.schedule(
-                    work, "start", first, definition_id=row["id"], element_id=start.element_id, payload=payload
-                )
+            jobs.schedule(
+                work, "start", first, definition_id=row["id"], element_id=start.element_id, payload=payload
+            )
 
 
 def _tables(work, deployment_id: str, digest: str, found: dmn.Decisions) -> list[dict]:

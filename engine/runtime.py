@@ -23,6 +23,8 @@ from engine.services import BpmnError
 #: variables that every case starts with and that no called process hands back
 GIVEN = ("case", "starter")
 CALL_DEPTH = 20
+#: instances that one step may move; a process that calls itself twice would double them at each depth
+INSTANCES = 5_000
 SECRET = ("confidential", "secret")
 
 
@@ -52,8 +54,8 @@ class Stuck(Conflict):
 
 # --- the life of a case -----------------------------------------------------------------------
 def start(work, process_key: str, answers: dict[str, Any] | None = None, *, business_key=None, title=None,
-          draft_id: str | None = None):  # fmt: skip
-    """Start a case by its form. Returns the instance's row.
+          draft_id: str | None = None, element_id: str | None = None):  # fmt: skip
+    """Start a case by its form, at `element_id` where it has several such start events. Returns its row.
 
     Raises NotAllowed for who may not start it, Invalid with the fields that are wrong, and Invalid with
     the conditions that are not met (clause 3.1.1).
@@ -64,7 +66,8 @@ def start(work, process_key: str, answers: dict[str, Any] | None = None, *, busi
     known = {"starter": starter(work)}
     values = forms.check(form, answers or {}, context=known, work=work) if form else dict(answers or {})
     _conditions(work, process_key, values)
-    loaded = _begin(work, row, values, business_key=business_key, title=title)
+    _refuse_other_starts(work, row["id"], element_id)
+    loaded = _begin(work, row, values, business_key=business_key, title=title, element_id=element_id)
     if draft_id:
         _take_over_documents(work, loaded, draft_id)
         tasks.drop_draft(work, draft_id)
@@ -72,9 +75,15 @@ def start(work, process_key: str, answers: dict[str, Any] | None = None, *, busi
     return loaded.row
 
 
-def start_by(work, definition_row, element_id: str, variables: dict[str, Any]):
+def _refuse_other_starts(work, definition_id: str, element_id: str | None) -> None:
+    begins = {s.element_id for s in repository.process(work, definition_id).starts if s.kind == "none"}
+    if element_id is not None and element_id not in begins:
+        raise NotFound("People cannot begin this process at '%(element)s'.", element=element_id)
+
+
+def start_by(work, definition_row, element_id: str, variables: dict[str, Any], *, trigger: str | None = None):
     """Start an instance at a message, signal or timer start event. Returns the instance's row."""
-    loaded = _begin(work, definition_row, variables, element_id=element_id)
+    loaded = _begin(work, definition_row, variables, element_id=element_id, trigger=trigger)
     settle(work, loaded)
     return loaded.row
 
@@ -279,10 +288,12 @@ def publish(work, name: str, correlation_key: str | None = None, variables: dict
     kept = messages.keep(work, name, correlation_key, variables, ttl, message_id)
     if kept is None:
         return {"message": None, "correlated": []}
-    reached = _deliver_to_waiting(work, name, correlation_key, variables)
+    reached, met = _deliver_to_waiting(work, name, correlation_key, variables)
     for one in messages.starters(work, "message", name):
-        row = start_by(work, repository.get(work, one["definition_id"]), one["element_id"], variables)
-        reached.append(row["id"])
+        begun = repository.get(work, one["definition_id"])
+        if begun["key"] not in met:
+            reached.append(start_by(work, begun, one["element_id"], variables, trigger=name)["id"])
+            met.add(begun["key"])
     if reached:
         messages.used(work, kept)
     return {"message": kept, "correlated": reached}
@@ -293,8 +304,8 @@ def broadcast(work, name: str, variables: dict[str, Any] | None = None, *, throw
     reached = []
     for one in messages.listeners(work, name, except_instance=thrown_by):
         if one["definition_id"]:
-            row = start_by(work, repository.get(work, one["definition_id"]), one["element_id"], variables or {})
-            reached.append(row["id"])
+            begun = repository.get(work, one["definition_id"])
+            reached.append(start_by(work, begun, one["element_id"], variables or {}, trigger=name)["id"])
         elif deliver(work, one, variables or {}):
             reached.append(one["instance_id"])
     return reached
@@ -324,12 +335,39 @@ def _has_come_true(work, wanted, variables: dict[str, Any]) -> bool:
 
 
 def deliver(work, subscription, variables: dict[str, Any]) -> bool:
-    """Hand a message or signal to the token that waits for it; False when it no longer does."""
-    loaded = _if_live(work, subscription["instance_id"])
-    if loaded is None or not loaded.execution.fire(subscription["token"], variables):
+    """Hand a message or signal to the token that waits for it; False when it no longer does.
+
+    A suspended instance gets it when it goes on; of messages one at a time, since the first may be all it wants.
+    """
+    instance_id, token = subscription["instance_id"], subscription["token"]
+    loaded = load(work, instance_id)
+    if loaded.row["state"] == "suspended":
+        return _hold(work, subscription, variables)
+    if loaded.row["state"] != "active" or not loaded.execution.fire(token, variables):
         return False
     settle(work, loaded)
+    if subscription["kind"] == "message":
+        messages.look_again(work, instance_id, token)
     return True
+
+
+def _hold(work, subscription, variables: dict[str, Any]) -> bool:
+    instance_id, token = subscription["instance_id"], subscription["token"]
+    if subscription["kind"] == "message" and jobs.held(work, instance_id, token, "deliver"):
+        return False
+    jobs.schedule(
+        work, "deliver", work.now, instance_id=instance_id, token=token, element_id=subscription["element_id"],
+        payload={"variables": variables}, state="held",
+    )  # fmt: skip
+    return True
+
+
+def deliver_held(work, claimed: jobs.Job) -> None:
+    """What came while the instance was suspended. What is no longer waited for is dropped quietly."""
+    jobs.done(work, claimed)
+    wanted = messages.waiting_for(work, claimed.instance_id, claimed.token)
+    if wanted is not None:
+        deliver(work, wanted, claimed.payload["variables"])
 
 
 def correlate_kept(work, claimed: jobs.Job) -> None:
@@ -337,8 +375,8 @@ def correlate_kept(work, claimed: jobs.Job) -> None:
     jobs.done(work, claimed)
     wanted = messages.waiting_for(work, claimed.instance_id, claimed.token)
     kept = messages.kept_for(work, wanted) if wanted else None
-    if kept is not None and messages.used(work, kept["id"]):
-        deliver(work, wanted, kept["variables"])
+    if kept is not None and deliver(work, wanted, kept["variables"]):
+        messages.used(work, kept["id"])
 
 
 # --- the step ---------------------------------------------------------------------------------
@@ -361,6 +399,10 @@ def settle(work, loaded: store.Loaded) -> None:
         _reconcile(work, one, changes, queue)
         if one.execution.completed and one.row["state"] in ("active", "suspended"):
             _end(work, one, queue)
+        if len(touched) > INSTANCES:
+            store.forget(work)
+            limit = bpmn.LimitExceeded("", f"One step moved more than {INSTANCES} instances.")
+            raise _stuck(loaded.id, limit)
     for one in touched.values():
         if one.row["state"] == "suspended":
             _hold_jobs(work, one.id, "open", "held")  # what a repair made due waits until the case goes on
@@ -636,7 +678,7 @@ def starter(work) -> dict[str, Any] | None:
 
 
 def _begin(work, definition_row, variables: dict[str, Any], *, business_key=None, title=None, element_id=None,
-           caller: store.Loaded | None = None, token: int | None = None) -> store.Loaded:  # fmt: skip
+           trigger: str | None = None, caller: store.Loaded | None = None, token: int | None = None) -> store.Loaded:  # fmt: skip
     new_id = work.new_id()
     process, world = _world_of(work, {"definition_id": definition_row["id"]})
     number = _number_within(work, caller) if caller else _number(work, definition_row["key"])
@@ -644,7 +686,7 @@ def _begin(work, definition_row, variables: dict[str, Any], *, business_key=None
     given = {"case": {"id": row["root_id"], "number": number.split("/")[0]}}
     given["starter"] = variables.get("starter") if caller else starter(work)
     row["title"] = title or _title(work, definition_row, {**variables, **given})
-    execution = bpmn.start(process, world, {**variables, **given}, element_id=element_id)
+    execution = bpmn.start(process, world, {**variables, **given}, element_id=element_id, trigger=trigger)
     loaded = store.create(work, row, execution)
     _say(work, loaded, "case.started", None, data={
         "process": definition_row["key"], "version": definition_row["version"], "number": number,
@@ -812,7 +854,10 @@ def _say(work, loaded: store.Loaded, event_type: str, reason: str | None, *, tok
     )
 
 
-def _deliver_to_waiting(work, name: str, correlation_key: str | None, variables: dict[str, Any]) -> list[str]:
+def _deliver_to_waiting(
+    work, name: str, correlation_key: str | None, variables: dict[str, Any]
+) -> tuple[list[str], set[str]]:
+    """(instances that got it, keys of their processes), one of each process."""
     reached: list[str] = []
     met: set[str] = set()
     for one in messages.receivers(work, name, correlation_key):
@@ -820,4 +865,4 @@ def _deliver_to_waiting(work, name: str, correlation_key: str | None, variables:
         if key not in met and deliver(work, one, variables):
             met.add(key)
             reached.append(one["instance_id"])
-    return reached
+    return reached, met

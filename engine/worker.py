@@ -224,6 +224,7 @@ def _mail(platform, job: Job) -> None:
 _DO: dict[str, Callable] = {
     "timer": _within(runtime.fire), "service": _service, "sla": _within(runtime.act_on_time),
     "publish": _within(_publish), "broadcast": _within(_broadcast), "correlate": _within(runtime.correlate_kept),
+    "deliver": _within(runtime.deliver_held),
     "start": _within(_start), "seal": _within(_seal), "sweep": _within(_sweep),
     "mail": _mail,
 }  # fmt: skip

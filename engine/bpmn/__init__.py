@@ -28,15 +28,18 @@ __all__ = [
 
 
 def start(process: Process, world, variables: dict[str, Any], *, element_id: str | None = None,
-          limits: Limits = LIMITS) -> Execution:  # fmt: skip
-    """A new instance with a token at its start event, or at `element_id`, and nothing run yet."""
+          trigger: str | None = None, limits: Limits = LIMITS) -> Execution:  # fmt: skip
+    """A new instance with a token at its start event, or at `element_id`, and nothing run yet.
+
+    `trigger` is the name of the message or signal that came, where the start event waits for several together.
+    """
     element = None
     if element_id is not None:
         element = process.elements.get(element_id)
         if element is None:
             raise NotFound("The process has no element '%(element)s'.", element=element_id)
     run = Execution(process, world, limits)
-    run.begin_at(element, variables)
+    run.begin_at(element, variables, trigger)
     return run
 
 

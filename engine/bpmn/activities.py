@@ -260,24 +260,50 @@ class AdHocSubProcess(SubProcess):
             run.settle(scope)
 
     def open(self, run: Execution, token: Token, scope) -> None:
-        if self.element.active_elements is not None:
-            wanted = self.element.active_elements.json(run.view(token), run.world)
-            self.start_all(run, scope, wanted if isinstance(wanted, list) else [])
-        else:
+        if self.element.output_collection:
+            write_local(scope, {self.element.output_collection: []}, self.element.id, run.scope_changed)
+        if self.element.active_elements is None:
             self.offer(run, token, scope)
+            return
+        wanted = self.element.active_elements.json(run.view(token), run.world)
+        if not isinstance(wanted, list):
+            raise ElementError(f"'{self.element.active_elements.text}' is {wanted!r}, not a list of activities.")
+        self.start_all(run, scope, wanted)
 
     def start_all(self, run: Execution, scope, wanted: list) -> None:
+        """Begin what is wanted; where one at a time is the rule, the others wait for their turn."""
         known = {one.id: one for one in self.element.starts}
         for key in wanted:
             if key not in known:
                 raise ElementError(
                     f"'{key}' is not an activity that '{self.element.name or self.element.id}' may begin with."
                 )
-            run.begin(known[key], scope)
+        if self.element.ordering == "Sequential":
+            scope.data["next"] = [*scope.data.get("next", ()), *wanted]
+            self.start_next(run, scope)
+        else:
+            for key in wanted:
+                run.begin(known[key], scope)
+
+    def start_next(self, run: Execution, scope) -> bool:
+        """Begin what waits for its turn when nothing runs. True when something runs."""
+        if not scope.tokens and scope.data.get("next"):
+            first, *scope.data["next"] = scope.data["next"]
+            run.scope_changed(scope)
+            run.begin(next(one for one in self.element.starts if one.id == first), scope)
+        return bool(scope.tokens)
+
+    def collect(self, run: Execution, token: Token, scope) -> None:
+        """What one way came to, into the list of results."""
+        element = self.element
+        if element.output_collection and element.output_element:
+            said = element.output_element.json(View(scope), run.world)
+            results = [*(scope.variables.get(element.output_collection) or []), said]
+            write_local(scope, {element.output_collection: results}, element.id, run.scope_changed)
 
     def offer(self, run: Execution, token: Token, scope) -> None:
         """A person picks what comes next, unless one at a time is the rule and one is running."""
-        if self.element.ordering == "Sequential" and scope.tokens:
+        if self.element.ordering == "Sequential" and self.start_next(run, scope):
             return
         view, world, element = View(scope), run.world, self.element
         run.wait(
@@ -307,20 +333,29 @@ class AdHocSubProcess(SubProcess):
         if not scope.tokens:
             run.unwait(token)
             run.empty(scope)
+            self.hand_over(run, token, scope)
             Activity.finish(self, run, token, {})
+
+    def hand_over(self, run: Execution, token: Token, scope) -> None:
+        """The list of results goes outward, unless outputs say what does."""
+        name = self.element.output_collection
+        if name and not self.element.outputs:
+            run.write(token.scope, {name: scope.variables.get(name)}, self.element.id)
 
     def is_over(self, run: Execution, scope) -> bool:
         """The person said so, the completion condition is true, or what an expression began has ended."""
         condition = self.element.completion
         if scope.data.get("over") or (condition is not None and condition.truth(View(scope), run.world)):
             return True
-        return self.element.active_elements is not None and condition is None and not scope.tokens
+        if self.element.active_elements is None or condition is not None:
+            return False
+        return not scope.tokens and not scope.data.get("next")
 
     def go_further(self, run: Execution, token: Token, scope) -> None:
         if self.element.active_elements is None:
             if token.id not in run.waits:
                 self.offer(run, token, scope)
-        elif not scope.tokens:
+        elif not self.start_next(run, scope):
             raise ElementError("Nothing is left to do, but the completion condition is not true.")
 
 

@@ -3,8 +3,9 @@
 What completes and can be compensated is noted in its scope, in order. A throw undoes one activity or all
 of its scope in reverse order of completion, one handler after the other, each in the scope in which its
 activity ran; scopes of completed sub-processes are kept for that. The throwing token waits until all is
-undone. Returning to an earlier step cancels what lies behind it, undoes what was completed there, gives
-joins back what other branches had brought, and only then enters the step again.
+undone, or goes on where the model says so (`waitForCompletion`). Returning to an earlier step cancels what
+lies behind it, undoes what was completed there, gives joins back what other branches had brought, and only
+then enters the step again.
 """
 
 from __future__ import annotations
@@ -49,6 +50,22 @@ def throw(run: Execution, token: Token, activity: str | None) -> bool:
     scope = _scope_of_throw(run, token)
     records = _take(run, scope, None if activity is None else {activity})
     return begin(run, token, scope, records, "finish")
+
+
+def throw_beside(run: Execution, token: Token, activity: str | None) -> None:
+    """The same, while the thrower goes on: a token of its own waits for the handlers and keeps the scope alive."""
+    scope = _scope_of_throw(run, token)
+    records = _take(run, scope, None if activity is None else {activity})
+    if records:
+        begin(run, _standing(run, token.element, token.scope), scope, records, "vanish")
+
+
+def _standing(run: Execution, element: Element, scope: Scope) -> Token:
+    """A new token that stands at an element and does not enter it yet."""
+    token = run.begin(element, scope)
+    run.queue.remove(token)
+    token._set_state(STARTED)
+    return token
 
 
 def begin(run: Execution, token: Token, scope: Scope, records: list[dict], then: str) -> bool:
@@ -128,11 +145,10 @@ def send_back(run: Execution, token: Token, target: Element) -> None:
     run.drop(here)
     _give_back_to_joins(run, scope, target, reach)
     records = _take(run, scope, reach | {target.id})
-    again = run.begin(target, scope)
     if records:
-        run.queue.remove(again)
-        again._set_state(STARTED)
-        begin(run, again, scope, records, "enter")
+        begin(run, _standing(run, target, scope), scope, records, "enter")
+    else:
+        run.begin(target, scope)
 
 
 def _common(run: Execution, token: Token, target: Element) -> tuple[Token, Element]:
@@ -246,6 +262,9 @@ def _then(run: Execution, token: Token, then: str) -> None:
     elif then == "enter":
         token._set_state(READY)
         run.queue.append(token)
+    elif then == "vanish":
+        run.remove(token)
+        run.settle(token.scope)
     else:
         _leave_cancelled(run, token)
 

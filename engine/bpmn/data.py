@@ -50,6 +50,27 @@ def associate(parser, element: Element, node) -> None:
             element.data_outputs += ((parser.data_objects[target], formula),) if formula else ()
 
 
+def refer_loop(parser, element: Element, node, multi, loop) -> None:
+    """The list that a repeated activity walks and the one that it fills, named by the standard's references (13.3.7)."""
+    source = _drawn(parser, node, _text(multi, "loopDataInputRef"), "Input")
+    if source and loop.collection is None:
+        loop.collection = parser.formula(element.id, f"={source}")
+    target = _drawn(parser, node, _text(multi, "loopDataOutputRef"), "Output")
+    item = multi.find(f"{BPMN}outputDataItem")
+    if target and loop.output_collection is None:
+        loop.output_collection = target
+        if item is not None and loop.output_element is None:
+            loop.output_element = parser.formula(element.id, f"={_variable(item.get('name'), item.get('id'))}")
+
+
+def _drawn(parser, node, ref: str, side: str) -> str | None:
+    """The variable of a data object, or of the one that an arrow joins with a data input or output."""
+    ends = ("targetRef", "sourceRef") if side == "Input" else ("sourceRef", "targetRef")
+    arrows = node.iterfind(f"{BPMN}data{side}Association")
+    joined = next((_text(one, ends[1]) for one in arrows if _text(one, ends[0]) == ref), ref)
+    return parser.data_objects.get(joined)
+
+
 def _declared(node, kind: str) -> dict[str, str]:
     """Data inputs or outputs of an activity or event: id -> variable."""
     found = [*node.iterfind(f"{BPMN}ioSpecification/{BPMN}{kind}"), *node.iterfind(f"{BPMN}{kind}")]

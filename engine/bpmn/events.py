@@ -85,8 +85,11 @@ class Catch(Node):
         return run.world.working_time if self.element.properties.get("bizday:time") == "working" else None
 
     def open_arms(self, run: Execution, token: Token) -> None:
+        names = [event.name.fixed if event.name else None for event in self.element.events]
+        first = token.memo.get("first")
+        came = names.index(first) if first in names and first is not None else None
         for number, event in enumerate(self.element.events):
-            if event.kind not in CAUGHT:
+            if event.kind not in CAUGHT or number == came:
                 continue
             arm = run.begin(self.element, token.scope, {"arm": number, "of": token.id}, listening=True)
             token.memo.setdefault("listeners", []).append(arm.id)
@@ -161,7 +164,7 @@ class Catch(Node):
         event = self.element.events[token.memo.get("arm", 0)]
         now = event.formula.truth(run.view(token), run.world)
         before = token.memo.get("was", False)
-        if now != before:
+        if now != before or "was" not in token.memo:
             token.memo["was"] = now
             run.touch(token)
         if not now or before:
@@ -174,8 +177,11 @@ class StartEvent(Catch):
     """Where a process or sub-process begins."""
 
     def enter(self, run: Execution, token: Token) -> bool | None:
-        if "of_event" in token.memo or "fired" in token.memo or "arm" in token.memo:
+        if token.memo.keys() & {"of_event", "fired", "arm"}:
             return super().enter(run, token)
+        if "first" in token.memo:
+            self.open_arms(run, token)
+            return None
         return True
 
 
@@ -272,7 +278,10 @@ def _throw_escalation(run: Execution, token: Token, event: EventDefinition) -> b
 
 
 def _throw_compensation(run: Execution, token: Token, event: EventDefinition) -> bool | None:
-    return True if compensation.throw(run, token, event.activity) else None
+    if event.wait_for_completion:
+        return True if compensation.throw(run, token, event.activity) else None
+    compensation.throw_beside(run, token, event.activity)
+    return True
 
 
 def _throw_link(run: Execution, token: Token, event: EventDefinition) -> None:

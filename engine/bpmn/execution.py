@@ -52,6 +52,8 @@ class Execution(Machine):
         self.next_id = 0
         #: (scope, element) -> flow -> tokens that wait at a join
         self.joining: dict[tuple[int, str], dict[str, list[Token]]] = {}
+        #: (scope, element) of complex gateways that have gone on and still wait for what is late
+        self.late: set[tuple[int, str]] = set()
         self._dirty_tokens: set[int] = set()
         self._dirty_scopes: set[int] = set()
         self._announced: dict[int, Wait] = {}
@@ -60,23 +62,34 @@ class Execution(Machine):
         self._thrown: list[Thrown] = []
         self._conditions: set[int] = set()
         self._look_again = False
+        #: (scope, variable, "create" or "update") of what was written since conditions were asked last
+        self._written: set[tuple[int, str, str]] = set()
         #: a limit that a verb has met
         self.over: LimitExceeded | None = None
 
     # --- the life of an instance ----------------------------------------------------------------
     @_noting_limits
-    def begin_at(self, element: Element | None, variables: dict[str, Any]) -> None:
-        """Open the process and put a token at its start, or at `element` with what triggered it."""
+    def begin_at(self, element: Element | None, variables: dict[str, Any], trigger: str | None = None) -> None:
+        """Open the process and put a token at its start, or at `element`, which `trigger` (a name) has reached."""
         root = self.open_scope(None, self.process.root, {})
         self.next_id = max(self.next_id, 1)
         given = dict.fromkeys(self.process.root.data_objects) | variables
         write_local(root, given, self.process.id, self.scope_changed)
         self.listen(root, self.process.root)
         if element is not None:
-            self.begin(element, root, {"fired": {}})
+            self.begin(element, root, {"first": trigger} if element.parallel_multiple else {"fired": {}})
+            for flow in element.incoming:
+                self._begin_others(flow, root)
             return
         for one in self.process.root.starts:
             self.begin(one, root)
+
+    def _begin_others(self, flow: Flow, root: Scope) -> None:
+        """A parallel event-based gateway has begun the process with one of its events: it waits for the others."""
+        if flow.source.all_events:
+            for other in flow.source.outgoing:
+                if other is not flow:
+                    self.begin(other.target, root)
 
     def advance(self) -> None:
         """Run until all wait. Raises LimitExceeded when the step uses more than an instance may."""
@@ -277,12 +290,14 @@ class Execution(Machine):
 
     def pass_on(self, token: Token, flows: list[Flow]) -> None:
         """An element was left: its token goes, one comes on each flow that is taken."""
+        owner = self.owner(token.scope)
+        if not flows and owner is not None and not token.element.triggered_by_event:
+            owner.task_spec.collect(self, owner, token.scope)
         self.remove(token)
         self.say("element.completed", token)
         for flow in flows:
             self._trail.append(Step("flow.taken", flow.source.id, token.id, {"flow": flow.id}))
             self.begin(flow.target, token.scope, via=flow)
-        owner = self.owner(token.scope)
         if not flows or (owner is not None and owner.task_spec.reviews):
             self.settle(token.scope)
 
@@ -367,7 +382,9 @@ class Execution(Machine):
             self._forget_scope(scope.id)
 
     def _forget_scope(self, scope_id: int) -> None:
-        self.scopes.pop(scope_id, None)
+        gone = self.scopes.pop(scope_id, None)
+        if gone is not None and "complex" in gone.data:
+            self.late -= {(scope_id, element_id) for element_id in gone.data["complex"]}
         self._dirty_scopes.add(scope_id)
 
     def empty(self, scope: Scope) -> None:
@@ -401,9 +418,12 @@ class Execution(Machine):
         elif owner is not None:
             self.attempt(owner, "finish")
 
-    def scope_changed(self, scope: Scope) -> None:
+    def scope_changed(self, scope: Scope, name: str | None = None, how: str = "update") -> None:
+        """Something of a scope changed; when it was a variable, `how` says whether it is new."""
         self._dirty_scopes.add(scope.id)
         self._look_again = bool(self._conditions)
+        if name is not None and self._conditions:
+            self._written.add((scope.id, name, how))
 
     def write(self, scope: Scope, values: Mapping[str, Any], element_id: str) -> None:
         """Write variables from `scope` outward."""
@@ -497,15 +517,30 @@ class Execution(Machine):
     def _wake(self) -> bool:
         """When all wait: joins that need wait no longer, and conditions that have come true. True if anything moved."""
         moved = False
-        for (scope_id, element_id), place in list(self.joining.items()):
-            if place and scope_id in self.scopes:
+        for key in [*self.joining, *sorted(self.late - self.joining.keys())]:
+            place, (scope_id, element_id) = self.joining.get(key, {}), key
+            if scope_id in self.scopes and (place or key in self.late):
                 moved |= self.process.elements[element_id].node.reconsider(self, self.scopes[scope_id], place)
         if self._look_again:
             self._look_again = False
+            written, self._written = self._written, set()
             for token_id in sorted(self._conditions):
-                if token_id in self.waits:
+                if token_id in self.waits and self._concerns(self.tasks[token_id], written):
                     moved |= self._reconsider_condition(self.tasks[token_id])
         return moved or bool(self.queue)
+
+    def _concerns(self, token: Token, written: set[tuple[int, str, str]]) -> bool:
+        """Whether a condition is to be asked: at first, and whenever something that its filter names was written."""
+        event = token.element.events[token.memo.get("arm", 0)]
+        if not (event.only_variables or event.only_changes) or "was" not in token.memo:
+            return True
+        seen = {scope.id for scope in self.inner(self.tasks.get(token.memo.get("host"), token)).chain()}
+        return any(
+            scope_id in seen
+            and (not event.only_variables or name in event.only_variables)
+            and (not event.only_changes or how in event.only_changes)
+            for scope_id, name, how in written
+        )
 
     def _reconsider_condition(self, token: Token) -> bool:
         try:
@@ -567,6 +602,7 @@ class Execution(Machine):
             return self.scopes[row.id]
         parent = None if row.parent_id is None else self._restore_scope(rows[row.parent_id], rows)
         scope = self.scopes[row.id] = Scope(row.id, parent, row.element_id, dict(row.variables), dict(row.data))
+        self.late |= {(scope.id, element_id) for element_id in scope.data.get("complex", ())}
         return scope
 
     def _restore_token(self, row: TokenRow) -> None:

@@ -4,7 +4,7 @@ Conditions are asked in the order of the document, which is the order in which C
 by where the drawing puts a line. A join counts tokens by the flow on which they came: a parallel one takes one of
 each; an inclusive one waits as long as a token somewhere may still come on a flow that has none (BPMN 2.0,
 13.4.3), and asks that only when all else waits; a complex one goes on when its condition says so and then
-swallows what comes late.
+takes what comes late before it begins anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.bpmn.limits import ElementError
-from engine.bpmn.machine import Node, Token
+from engine.bpmn.machine import WAITING, Node, Token
 from engine.bpmn.scopes import Scope, View
 
 if TYPE_CHECKING:
@@ -136,14 +136,17 @@ def _before(flow, gateway) -> set[str]:
 
 
 class ComplexGateway(InclusiveGateway):
-    """Goes on when its activation condition is true; what comes late is swallowed until all have come."""
+    """Goes on when its activation condition is true, then waits for what is late and begins anew (BPMN 2.0, 13.4.5).
+
+    Late tokens are consumed when each flow that brought none has brought one or no longer can. They go on only where a
+    condition of an outgoing flow is true while `waitingForStart` is false; a flow without a condition is taken once.
+    """
 
     def arrive(self, run: Execution, token: Token, place: dict[str, list[Token]]) -> bool:
-        open_ones = token.scope.data.get("complex", {}).get(self.element.id)
-        if open_ones is not None:
-            return self.swallow(run, token, open_ones)
+        if self._late(token.scope) is not None:
+            return False
         counts = {flow.id: len(place.get(flow.id, ())) for flow in self.element.incoming}
-        view = View(token.scope, counts | {"activationCount": sum(counts.values())})
+        view = View(token.scope, counts | {"activationCount": sum(counts.values()), "waitingForStart": True})
         try:
             enough = self.element.activation.truth(view, run.world)
         except ElementError as error:
@@ -153,34 +156,65 @@ class ComplexGateway(InclusiveGateway):
         return enough and self.activate(run, token, place)
 
     def activate(self, run: Execution, token: Token, place: dict[str, list[Token]]) -> bool:
-        came = set(place)
-        last = self.merge(run, [one for queue in list(place.values()) for one in queue])
-        rest = sorted({flow.id for flow in self.element.incoming} - came)
-        if rest:
-            self.remember(run, token.scope, rest)
+        """One token of each flow that has one goes on as one."""
+        came = [queue[0] for queue in place.values()]
+        rest = sorted({flow.id for flow in self.element.incoming} - set(place))
+        last = self.merge(run, came)
+        self.remember(run, token.scope, rest)
         if last is token:
             return True
         last._ready()
         return False
 
-    def swallow(self, run: Execution, token: Token, open_ones: list[str]) -> bool:
-        rest = [flow for flow in open_ones if flow != token.memo["via"]]
-        self.remember(run, token.scope, rest)
-        run.remove(token)
-        run.settle(token.scope)
-        return False
+    def reconsider(self, run: Execution, scope: Scope, place: dict[str, list[Token]]) -> bool:
+        """Nothing else moves: is all that is late here, or can it no longer come? Then the gateway begins anew."""
+        late = self._late(scope)
+        if late is None or not self.may_join(run, scope, dict.fromkeys(set(self._flows) - set(late) | set(place))):
+            return False
+        self.remember(run, scope, [])
+        came = [place[flow][0] for flow in late if place.get(flow)]
+        if came:
+            self.reset(run, self.merge(run, came))
+        for waiting in [one for queue in list(place.values()) for one in queue]:
+            if waiting.id in run.tasks and waiting.state == WAITING and self._late(scope) is None:
+                run.leave_join(waiting)
+                waiting.task_spec._update(waiting)
+        return True
+
+    def reset(self, run: Execution, token: Token) -> None:
+        if any(flow.condition is not None for flow in self.element.outgoing):
+            token.memo["reset"] = True
+            token._ready()
+        else:
+            run.remove(token)
+            run.settle(token.scope)
+
+    def choose(self, run: Execution, token: Token) -> list:
+        if not token.memo.get("reset"):
+            return super().choose(run, token)
+        return self.true_ones(run, token)
+
+    def seen(self, run: Execution, token: Token) -> View:
+        return run.view(token, {"waitingForStart": not token.memo.get("reset", False)})
 
     def remember(self, run: Execution, scope: Scope, rest: list[str]) -> None:
         """The flows on which a late token is still due; none: the gateway begins anew."""
         state = dict(scope.data.get("complex", {}))
         state[self.element.id] = rest
-        if not rest:
+        if rest:
+            run.late.add((scope.id, self.element.id))
+        else:
             del state[self.element.id]
+            run.late.discard((scope.id, self.element.id))
         scope.data["complex"] = state
         run.scope_changed(scope)
 
-    def reconsider(self, run: Execution, scope: Scope, place: dict[str, list[Token]]) -> bool:
-        return False
+    def _late(self, scope: Scope) -> list[str] | None:
+        return scope.data.get("complex", {}).get(self.element.id)
+
+    @property
+    def _flows(self) -> list[str]:
+        return [flow.id for flow in self.element.incoming]
 
 
 class EventBasedGateway(Node):

@@ -24,7 +24,7 @@ from engine.bpmn.limits import ElementError
 if TYPE_CHECKING:
     from engine.bpmn.execution import Execution
     from engine.bpmn.model import Element
-    from engine.bpmn.scopes import Scope
+    from engine.bpmn.scopes import Scope, View
 
 READY, WAITING, STARTED, ERROR = TaskState.READY, TaskState.WAITING, TaskState.STARTED, TaskState.ERROR
 STATE_NAMES = {READY: "ready", WAITING: "waiting", STARTED: "started", ERROR: "error"}
@@ -152,12 +152,19 @@ class Node(BpmnSpecMixin):
 
     def true_ones(self, run: Execution, token: Token) -> list:
         """The conditional flows whose condition is true, in the order of the document."""
-        view = run.view(token)
+        view = self.seen(run, token)
         conditional = (f for f in self.element.outgoing if f.condition is not None and f.id != self.element.default)
         return [flow for flow in conditional if flow.condition.truth(view, run.world)]
 
+    def seen(self, run: Execution, token: Token) -> View:
+        """What the conditions of its outgoing flows see."""
+        return run.view(token)
+
     def default(self) -> list:
         return [flow for flow in self.element.outgoing if flow.id == self.element.default]
+
+    def collect(self, run: Execution, token: Token, scope: Scope) -> None:
+        """A way in a scope of this activity ends, before its last token goes."""
 
     def leave(self, run: Execution, token: Token) -> None:
         """Take the token out and put one on each flow that is taken."""

@@ -90,6 +90,9 @@ class EventDefinition:
     #: id of the activity that a compensation throw names; None means all of its scope
     activity: str | None = None
     wait_for_completion: bool = True
+    #: of a condition: it is asked again only when one of these variables was written, and in one of these ways
+    only_variables: frozenset[str] = frozenset()
+    only_changes: frozenset[str] = frozenset()
     ttl: Formula | None = None
     message_id: Formula | None = None
 
@@ -182,11 +185,16 @@ class Element:
     #: sub-processes that an event of this scope starts
     event_subprocesses: list[Element] = field(default_factory=list)
     instantiate: bool = False
+    #: of an event-based gateway that begins a process: every event behind it is due, the first one begins
+    all_events: bool = False
     activation: Formula | None = None
     completion: Formula | None = None
     ordering: str = "Parallel"
     cancel_remaining: bool = True
     active_elements: Formula | None = None
+    #: of an ad-hoc sub-process: the list of what each thing that was begun came to, and what that is
+    output_collection: str | None = None
+    output_element: Formula | None = None
     line: int = 0
     #: what it does: a task specification of SpiffWorkflow
     node: Any = None

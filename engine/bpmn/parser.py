@@ -192,6 +192,7 @@ class _ProcessParser:
         element.interrupting = node.get("cancelActivity", node.get("isInterrupting", "true")) != "false"
         element.parallel_multiple = node.get("parallelMultiple") == "true"
         element.instantiate = node.get("instantiate") == "true"
+        element.all_events = element.instantiate and node.get("eventGatewayType") == "Parallel"
         element.ordering = node.get("ordering", "Parallel")
         element.cancel_remaining = node.get("cancelRemainingInstances") != "false"
         element.events = tuple(self._events(element, node))
@@ -254,6 +255,7 @@ class _ProcessParser:
                 else ""
             )
             event.formula = self.formula(element.id, text, always=True) if text else None
+            self._filter(element, node, event)
             if event.formula is None:
                 self.problem(
                     element.id,
@@ -267,6 +269,18 @@ class _ProcessParser:
             event.activity = node.get("activityRef")
             event.wait_for_completion = node.get("waitForCompletion") != "false"
         return event
+
+    def _filter(self, element: Element, node, event: EventDefinition) -> None:
+        for one in extensions(node):
+            if local(one) == "conditionalFilter":
+                event.only_variables = _words(one.get("variableNames"))
+                event.only_changes = _words(one.get("variableEvents"))
+        if event.only_changes - {"create", "update"}:
+            self.problem(
+                element.id, "bpmn.conditional-filter",
+                "The condition of '%(name)s' looks for '%(said)s'; variables are created and updated.",
+                name=element.name or element.id, said=", ".join(sorted(event.only_changes)),
+            )  # fmt: skip
 
     def _timer(self, element: Element, node, event: EventDefinition) -> None:
         for tag, kind in (("timeDate", "date"), ("timeDuration", "duration"), ("timeCycle", "cycle")):
@@ -282,10 +296,10 @@ class _ProcessParser:
         )
 
     def _check_timer(self, element: Element, event: EventDefinition) -> None:
-        if event.formula is None or event.formula.expression is not None:
+        if event.formula is None or event.formula.reads:
             return
         try:
-            timers.check(event.timer, event.formula.fixed)
+            timers.check(event.timer, event.formula)
         except ElementError as error:
             self.problem(
                 element.id,
@@ -356,13 +370,27 @@ class _ProcessParser:
                 loop.element_variable = one.get("inputElement") or None
                 loop.output_collection = one.get("outputCollection") or None
                 loop.output_element = self._attribute(element, one, "outputElement")
+        data.refer_loop(self, element, node, multi, loop)
         legacy.loop(self, element, multi, loop)
+        self._behaviour(element, multi)
         if loop.collection is None and loop.cardinality is None:
             self.problem(
                 element.id, "bpmn.loop-empty", "'%(name)s' is done many times, but neither a collection nor a number is given.",
                 name=element.name or element.id,
             )  # fmt: skip
         return loop
+
+    def _behaviour(self, element: Element, multi) -> None:
+        """Events that a multi-instance activity throws by itself when its children end (BPMN 2.0, 13.3.7)."""
+        throws = multi.find(f"{BPMN}complexBehaviorDefinition") is not None or any(
+            multi.get(name) for name in ("noneBehaviorEventRef", "oneBehaviorEventRef")
+        )
+        if throws and multi.get("behavior", "All") != "All":
+            self.problem(
+                element.id, "bpmn.loop-behavior",
+                "'%(name)s' throws an event whenever one of its children ends; draw a throwing event instead.",
+                name=element.name or element.id,
+            )  # fmt: skip
 
     def _standard_loop(self, element: Element, node) -> Loop:
         loop = Loop("standard", True, test_before=node.get("testBefore") == "true")
@@ -495,6 +523,10 @@ def _start(element: Element, event: EventDefinition) -> Start:
     return Start(event.kind, element.id, name, event.timer, event.formula)
 
 
+def _words(text: str | None) -> frozenset[str]:
+    return frozenset(word.strip() for word in (text or "").split(",") if word.strip())
+
+
 def documentation(node) -> str:
     found = node.find(f"{BPMN}documentation")
     return " ".join("".join(found.itertext()).split()) if found is not None else ""
@@ -585,6 +617,8 @@ def _properties(parser, element, node) -> None:
 
 def _ad_hoc(parser, element, node) -> None:
     element.active_elements = parser._attribute(element, node, "activeElementsCollection")
+    element.output_collection = node.get("outputCollection") or None
+    element.output_element = parser._attribute(element, node, "outputElement")
 
 
 _ZEEBE = {

@@ -124,18 +124,22 @@ def put(target: dict[str, Any], path: str, value: Any) -> None:
 
 
 def write(scope: Scope, values: Mapping[str, Any], element_id: str, touched) -> None:
-    """Write `values` from `scope` outward; `touched(scope)` is told of each scope that changed."""
+    """Write `values` from `scope` outward; `touched(scope, variable, "create" or "update")` is told of each."""
     for path, value in values.items():
         name = path.partition(".")[0]
         weigh(element_id, name, value)
         holder = scope.holder(name)
+        how = "update" if name in holder.variables else "create"
         put(holder.variables, path, value)
-        touched(holder)
+        touched(holder, name, how)
 
 
 def write_local(scope: Scope, values: Mapping[str, Any], element_id: str, touched) -> None:
     """Write `values` in `scope` itself, hiding what is around it."""
     for path, value in values.items():
+        name = path.partition(".")[0]
         weigh(element_id, path, value)
+        how = "update" if name in scope.variables else "create"
         put(scope.variables, path, value)
+        touched(scope, name, how)
     touched(scope)

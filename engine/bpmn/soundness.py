@@ -65,6 +65,17 @@ def messages_have_keys(parser, element: Element) -> None:
                 )  # fmt: skip
 
 
+def starts_that_wait_for_several(parser, element: Element) -> None:
+    """The first of several triggers begins the instance, which then waits for the others: it must know them by name."""
+    if element.kind != "startEvent" or not element.parallel_multiple or element.parent.triggered_by_event:
+        return
+    if any(event.kind not in ("message", "signal") for event in element.events):
+        parser.problem(
+            element.id, "bpmn.parallel-start",
+            "Start event '%(name)s' waits for several things together; these can be messages and signals.", name=name_of(element),
+        )  # fmt: skip
+
+
 def errors_interrupt(parser, element: Element) -> None:
     if element.kind in ("boundaryEvent", "startEvent") and not element.interrupting:
         for event in element.events:
@@ -86,17 +97,10 @@ def names_of_errors_are_fixed(parser, element: Element) -> None:
             )
 
 
-def compensation_is_waited_for(parser, element: Element) -> None:
+def compensation_is_known(parser, element: Element) -> None:
     for event in element.events:
         if event.kind != "compensation":
             continue
-        if element.kind in ("endEvent", "intermediateThrowEvent") and not event.wait_for_completion:
-            parser.problem(
-                element.id,
-                "bpmn.compensation-wait",
-                "'%(name)s' throws compensation without waiting; that cannot be executed.",
-                name=name_of(element),
-            )
         if element.kind == "boundaryEvent" and element.handler is None:
             parser.problem(element.id, "bpmn.no-handler", "Compensation event '%(name)s' has no handler.", name=name_of(element),
                            mend="Connect it by an association with the activity that undoes.")  # fmt: skip
@@ -264,7 +268,7 @@ def subprocesses_begin_somewhere(parser, element: Element) -> None:
         parser.problem(
             element.id,
             "bpmn.several-starts",
-            "Sub-process '%(name)s' has several start events.",
+            "Sub-process '%(name)s' has several start events; BPMN 2.0 allows it one.",
             name=name_of(element),
         )
     if not element.starts:
@@ -325,8 +329,8 @@ def ends_that_stop_themselves(parser, element: Element) -> None:
 
 
 RULES = (
-    events_fit_their_place, events_say_what_they_wait_for, messages_have_keys, errors_interrupt,
-    names_of_errors_are_fixed, compensation_is_waited_for, handlers_stand_alone, cancel_belongs_to_transactions,
+    starts_that_wait_for_several, events_fit_their_place, events_say_what_they_wait_for, messages_have_keys, errors_interrupt,
+    names_of_errors_are_fixed, compensation_is_known, handlers_stand_alone, cancel_belongs_to_transactions,
     links_meet, gateways_know_where_to_go, conditions_are_allowed, event_gateways_lead_to_events,
     complex_gateways_have_conditions, flows_start_and_end_where_they_may, event_subprocesses_have_one_start,
     subprocesses_begin_somewhere, services_are_named, decisions_and_scripts_are_named, ends_that_stop_themselves,

@@ -23,8 +23,11 @@ class _Outside:
         self.zone = zone
 
 
-def first_start(start: Start, now: datetime, zone: tzinfo) -> tuple[datetime | None, dict[str, Any]]:
-    """(moment, payload of the job) of a timer start event; (None, {}) when its date has passed. Raises Invalid."""
+def first_start(start: Start, now: datetime, zone: tzinfo) -> tuple[datetime, dict[str, Any]]:
+    """(moment, payload of the job) of a timer start event; a date that has passed is due at once, as in Camunda 8.
+
+    Raises Invalid.
+    """
     try:
         value = start.formula.value({}, _Outside(now, zone)) if start.formula else None
         due, memo = timers.due(start.timer, value, now, zone)
@@ -32,7 +35,7 @@ def first_start(start: Start, now: datetime, zone: tzinfo) -> tuple[datetime | N
         raise Invalid(
             "The timer of '%(element)s' is wrong: %(why)s", element=start.element_id, why=error.sentence
         ) from error
-    return (due, memo) if due > now or start.timer == "cycle" else (None, {})
+    return max(due, now) if start.timer == "date" else due, memo
 
 
 def next_start(payload: dict[str, Any], was_due: datetime, zone: tzinfo) -> tuple[datetime | None, dict[str, Any]]:

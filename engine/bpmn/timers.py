@@ -12,12 +12,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dateutil.relativedelta import relativedelta
 
 from engine import feel
 from engine.bpmn.limits import ElementError
+
+if TYPE_CHECKING:
+    from engine.bpmn.model import Formula
 
 #: nothing is planned further ahead than this
 FURTHEST = timedelta(days=366 * 100)
@@ -74,6 +77,8 @@ def cycle(text: str, zone: tzinfo) -> Cycle:
     if len(parts) > 2:
         raise ElementError(f"'{said[:80]}' is not a cycle such as R3/PT1H.", "timer")
     duration(parts[-1])
+    if match[1] and int(match[1]) == 0:
+        raise ElementError(f"The cycle '{said[:80]}' is repeated no times.", "timer")
     first = moment(parts[0], zone) if len(parts) == 2 else None
     return Cycle(int(match[1]) if match[1] else None, parts[-1], first)
 
@@ -104,8 +109,20 @@ def due(kind: str, value: Any, now: datetime, zone: tzinfo, working=None) -> tup
     if kind == "duration":
         return _near(_after_duration(value, now, zone, working), now), {}
     found = cycle(_cycle_text(value), zone)
-    first = found.first or after(now, found.every, zone)
+    first = _not_past(found, now, zone) if found.first else after(now, found.every, zone)
     return _near(first, now), {"left": found.left, "every": found.every}
+
+
+def _not_past(found: Cycle, now: datetime, zone: tzinfo) -> datetime:
+    """The first moment of a cycle that has not passed; as in Camunda 8, what was before is not made up for."""
+    first, span = found.first, duration(found.every)
+    length = after(first, found.every, zone) - first
+    passed = (now - first - timedelta(hours=2)) / length
+    count = max(0, int(passed * (0.88 if span.months or span.years else 1)))  # months differ in length
+    while first < now:
+        first = _plus(found.first, span * count, zone)
+        count += 1
+    return first
 
 
 def again(memo: dict[str, Any], was_due: datetime, zone: tzinfo) -> tuple[datetime, dict[str, Any]] | None:
@@ -118,9 +135,16 @@ def again(memo: dict[str, Any], was_due: datetime, zone: tzinfo) -> tuple[dateti
     return after(was_due, memo["every"], zone), {"left": None if left is None else left - 1, "every": memo["every"]}
 
 
-def check(kind: str, text: str) -> None:
-    """Refuse a fixed text that is no timer of `kind`. Raises ElementError."""
-    due(kind, text, datetime(2026, 1, 1, tzinfo=UTC), UTC)
+class _Someday:
+    """The world of a timer that is only looked at."""
+
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    zone = UTC
+
+
+def check(kind: str, formula: Formula) -> None:
+    """Refuse what is no timer of `kind`: a fixed text, or FEEL that reads no variable. Raises ElementError."""
+    due(kind, formula.value({}, _Someday), _Someday.now, UTC)
 
 
 def _near(at: datetime, now: datetime) -> datetime:

@@ -35,9 +35,11 @@ def a_process_has_one_plain_start(look: Look) -> None:
             look.say(
                 one.id,
                 "flow.several-starts",
-                "'%(name)s' is a second start event without a trigger; a case begins at the first alone.",
+                "'%(name)s' is another start event without a trigger; people begin at '%(first)s' unless they name this one.",
+                "warning",
+                "Keep one of them, or give each its own trigger.",
                 name=name_of(one),
-                mend="Keep one of them, or give each its own trigger.",
+                first=name_of(plain[0]),
             )
 
 

@@ -57,7 +57,7 @@ class Case:
     """An instance that waits whenever a test looks at it."""
 
     def __init__(self, data: bytes | bpmn.Process, variables: dict[str, Any] | None = None, *, at: str | None = None,
-                 world: World | None = None, limits: bpmn.Limits = bpmn.LIMITS, reload: bool = True):  # fmt: skip
+                 trigger: str | None = None, world: World | None = None, limits: bpmn.Limits = bpmn.LIMITS, reload: bool = True):  # fmt: skip
         self.process = process_of(data) if isinstance(data, bytes) else data
         self.world = world or World()
         self.limits = limits
@@ -67,7 +67,7 @@ class Case:
         self.ended_by: list[str] = []
         self.waits: dict[int, bpmn.Wait] = {}
         self._rows: tuple[dict, dict] = ({}, {})
-        self.run = bpmn.start(self.process, self.world, dict(variables or {}), element_id=at, limits=limits)
+        self.run = bpmn.start(self.process, self.world, dict(variables or {}), element_id=at, trigger=trigger, limits=limits)
         self.settle()
 
     # --- steps --------------------------------------------------------------------------------

@@ -42,6 +42,16 @@ def wanted(value: Any, sentence: str, **params: Any) -> Any:
     return value
 
 
+@builtin("cycle(repetitions: n!, interval: D)", added=True)
+@builtin("cycle(interval: D)", added=True)
+def cycle(_run, *said: Any) -> str:
+    """Camunda's: `cycle(3, duration("PT1H"))` is the text R3/PT1H; without a number it goes on for ever."""
+    times = whole(said[0]) if len(said) == 2 and said[0] is not None else ""
+    if times != "" and times < 0:
+        raise Nothing("A cycle is repeated 0 times or more often.", "value")
+    return f"R{times}/{said[-1]}"
+
+
 @builtin("date(from: s)")
 def date_from_text(_run, text: str) -> Date:
     return wanted(read_date(text), '"%(text)s" is no date.', text=text[:40])

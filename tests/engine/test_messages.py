@@ -1,0 +1,178 @@
+"""Messages and signals between instances: who gets one, how long it waits, and what a suspended case finds later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from engine import people, runtime
+from engine.errors import Conflict
+from tests.engine.small import Room, flow, message, model, path, task_of
+
+GO = message("m", "Go")
+
+
+@pytest.fixture
+def room(tmp_path):
+    one = Room(tmp_path / "var")
+    yield one
+    one.close()
+
+
+def event(tag: str, key: str, inner: str, more: str = "") -> str:
+    return f'<bpmn:{tag} id="{key}" name="{key}" {more}>{inner}</bpmn:{tag}>'
+
+
+MESSAGE = '<bpmn:messageEventDefinition messageRef="m"/>'
+SIGNAL = '<bpmn:signalEventDefinition signalRef="g"/>'
+CATCH = model(path(event("intermediateCatchEvent", "c", MESSAGE), task_of("a"), ids=("c", "a")), roots=GO)
+ROOTS = GO + '<bpmn:signal id="g" name="Fire"/>'
+LISTENS = model(
+    path(task_of("w"), event("boundaryEvent", "b", MESSAGE, 'attachedToRef="w" cancelActivity="false"'), task_of("a"), ids=("w",)) + flow("b", "a"),
+    roots=ROOTS,
+)  # fmt: skip
+HEARS = model(path(event("intermediateCatchEvent", "c", SIGNAL), task_of("a"), ids=("c", "a")), roots=ROOTS)
+
+
+def publish(room, key: str | None = "k", **more):
+    with room.platform.work(people.SYSTEM) as work:
+        return runtime.publish(work, "Go", key, more.pop("variables", {}), **more)
+
+
+def broadcast(room):
+    with room.platform.work(people.SYSTEM) as work:
+        return runtime.broadcast(work, "Fire", {"heard": True})
+
+
+def rest(room, case: str, verb) -> None:
+    with room.platform.work(room.actor("ada")) as work:
+        verb(work, case, "The office is closed.")
+
+
+def waiting(room, case: str) -> list[str]:
+    with room.platform.read(people.SYSTEM) as work:
+        return sorted(w.element_id for w in runtime.load(work, case).execution.waits.values() if w.kind == "user")
+
+
+def test_a_message_to_a_suspended_case_is_delivered_when_it_goes_on(room):
+    room.deploy(small=CATCH)
+    case = room.start(variables={"key": "k"})
+    rest(room, case, runtime.suspend)
+    assert publish(room, variables={"x": 1})["correlated"] == [case]
+    room.beat(days=30)
+    assert waiting(room, case) == []
+    rest(room, case, runtime.resume)
+    room.beat()
+    assert waiting(room, case) == ["a"] and room.variables(case)["x"] == 1
+
+
+def test_a_signal_that_a_suspended_case_would_have_heard_is_heard_when_it_goes_on(room):
+    room.deploy(small=HEARS)
+    case = room.start()
+    rest(room, case, runtime.suspend)
+    assert broadcast(room) == [case]
+    rest(room, case, runtime.resume)
+    room.beat()
+    assert waiting(room, case) == ["a"] and room.variables(case)["heard"] is True
+
+
+def test_each_message_to_a_suspended_case_comes_through_and_none_twice(room):
+    room.deploy(small=LISTENS)
+    case = room.start(variables={"key": "k"})
+    rest(room, case, runtime.suspend)
+    for n in range(3):
+        publish(room, message_id=f"n{n}", ttl=timedelta(days=1))
+    publish(room, message_id="n1", ttl=timedelta(days=1))
+    rest(room, case, runtime.resume)
+    for _ in range(5):
+        room.beat()
+    assert waiting(room, case) == ["a", "a", "a", "w"]
+
+
+def test_what_a_suspended_case_no_longer_waits_for_when_it_goes_on_is_dropped(room):
+    room.deploy(small=LISTENS)
+    case = room.start(variables={"key": "k"})
+    rest(room, case, runtime.suspend)
+    publish(room)
+    with room.platform.work(room.actor("ada")) as work:
+        runtime.cancel(work, case, "It is no longer needed.")
+    room.beat()
+    assert room.row(case)["state"] == "cancelled"
+
+
+def test_an_event_that_does_not_interrupt_takes_every_message_that_was_kept_for_it(room):
+    room.deploy(small=LISTENS)
+    for n in range(3):
+        publish(room, message_id=f"n{n}")
+    case = room.start(variables={"key": "k"})
+    for _ in range(5):
+        room.beat()
+    assert waiting(room, case) == ["a", "a", "a", "w"]
+
+
+def test_a_message_waits_for_its_time_to_live_and_no_longer(room):
+    room.deploy(small=CATCH)
+    publish(room, ttl=timedelta(minutes=5))
+    room.beat(minutes=6)
+    late = room.start(variables={"key": "k"})
+    room.beat()
+    assert waiting(room, late) == []
+    publish(room, ttl=timedelta(0), key="other")
+    other = room.start(variables={"key": "other"})
+    room.beat()
+    assert waiting(room, other) == []
+
+
+def test_a_message_with_the_id_of_an_earlier_one_is_dropped(room):
+    room.deploy(small=CATCH)
+    assert publish(room, message_id="once")["message"]
+    assert publish(room, message_id="once") == {"message": None, "correlated": []}
+
+
+def test_a_message_goes_to_one_case_of_each_process_and_begins_none_of_a_process_that_has_it(room):
+    begins = model(
+        event("startEvent", "s", MESSAGE) + event("intermediateCatchEvent", "c", MESSAGE) + task_of("a") + flow("s", "c") + flow("c", "a"),
+        roots=GO,
+    )  # fmt: skip
+    room.deploy(small=begins, other=model(CATCH.decode().split("isExecutable=\"true\">")[1].split("</bpmn:process>")[0], key="other", roots=GO))
+    first = publish(room, variables={"key": "k"})["correlated"]
+    waits = room.start("other", {"key": "k"})
+    room.beat()
+    assert len(first) == 1 and waiting(room, waits) == []
+    assert sorted(publish(room)["correlated"]) == sorted([*first, waits])
+
+
+def test_a_start_event_that_waits_for_several_messages_begins_one_case_with_all_of_them(room):
+    both = model(
+        event("startEvent", "s", MESSAGE + '<bpmn:messageEventDefinition messageRef="n"/>', 'parallelMultiple="true"')
+        + task_of("a") + flow("s", "a"),
+        roots='<bpmn:message id="m" name="Go"/><bpmn:message id="n" name="Now"/>',
+    )  # fmt: skip
+    room.deploy(small=both)
+    (case,) = publish(room, key=None, variables={"x": 1})["correlated"]
+    assert waiting(room, case) == []
+    with room.platform.work(people.SYSTEM) as work:
+        assert runtime.publish(work, "Now", None, {"y": 2})["correlated"] == [case]
+    assert waiting(room, case) == ["a"] and {"x": 1, "y": 2}.items() <= room.variables(case).items()
+
+
+def test_a_process_that_calls_itself_twice_ends_at_the_limit(room, monkeypatch):
+    monkeypatch.setattr(runtime, "INSTANCES", 100)
+    call = '<bpmn:callActivity id="{0}" name="{0}"><bpmn:extensionElements><zeebe:calledElement processId="small"/></bpmn:extensionElements></bpmn:callActivity>'
+    twice = path(call.format("x"), ids=("x",)) + call.format("y") + flow("s", "y") + flow("y", "e")
+    room.deploy(small=model(twice))
+    with pytest.raises(Conflict, match="100 instances"):
+        room.start()
+
+
+def test_people_may_begin_at_any_start_event_without_a_trigger_and_at_no_other(room):
+    several = path(task_of("a"), ids=("a",)) + event("startEvent", "s2", "") + task_of("b") + flow("s2", "b")
+    several += event("startEvent", "s3", MESSAGE) + flow("s3", "b") + flow("b", "e")
+    room.deploy(small=model(several, roots=GO))
+    with room.platform.work(room.actor("ada")) as work:
+        second = runtime.start(work, "small", {}, element_id="s2")["id"]
+        first = runtime.start(work, "small", {})["id"]
+    assert waiting(room, first) == ["a"] and waiting(room, second) == ["b"]
+    with pytest.raises(Exception, match="cannot begin"), room.platform.work(room.actor("ada")) as work:
+        runtime.start(work, "small", {}, element_id="s3")
