@@ -17,7 +17,7 @@ from sqlalchemy import and_, exists, false, or_, select, true
 
 from engine import people
 from engine.errors import Misconfigured, NotAllowed, Refused
-from engine.schema import candidate, department, document, event, instance, scope, task
+from engine.schema import candidate, copy, department, document, event, instance, scope, task
 
 LIVE = ("open", "claimed")
 #: what tells in a model who may not decide; lint knows these words too
@@ -77,6 +77,8 @@ def visible_instances(work, table=instance):
         return true()
     me = _me(work)
     ways = [table.c.started_by == me, _took_part(work, table)]
+    if work.actor.kind == "employee":  # partners and visitors see only what is shared with them (clause 1.2)
+        ways.append(exists().where(copy.c.root_id == table.c.root_id, copy.c.person_id == me).correlate(table))
     if _leads(work, me):
         ways.append(table.c.started_by.in_(people.subordinates(work, me)))
     owned = _owned_processes(work)
@@ -267,6 +269,7 @@ RULES: dict[tuple[str, str], tuple[tuple[Condition, ...], str]] = {
     ),
     ("instance", "see"): ((sees_instance,), _NOT_SEEN),
     ("instance", "comment"): ((sees_instance,), _NOT_SEEN),
+    ("instance", "copy"): ((sees_instance,), _NOT_SEEN),
     ("instance", "attach"): ((started, works_on), "Only who started the case or works on it may attach to it."),
     ("instance", "export"): ((role("cases:query"), started), "Only who started the case or may query all may export it."),
     ("instance", "withdraw"): ((started,), "Only who started the case may withdraw it."),

@@ -40,7 +40,7 @@ TOLD = (
     "comment.added", "document.attached", "document.removed", "incident.raised", "incident.resolved",
     "token.moved", "variables.corrected", "decision.made", "share.issued", "share.used", "share.expired",
     "share.revoked", "permission.granted", "permission.revoked", "membership.granted", "membership.revoked",
-    "case.migrated", "case.archived",
+    "case.migrated", "case.archived", "case.copied",
 )  # fmt: skip
 
 #: a cell that begins with one of these would be run as a formula by a spreadsheet

@@ -402,6 +402,11 @@ def _commented(work, known: Known, row) -> list[Notice]:
     return _say(known, row, "comment_added", _in_case(work, known, row), link, comment=said)
 
 
+def _copied(work, known: Known, row) -> list[Notice]:
+    kind = "case_copied_by_model" if row["data"].get("by_model") else "case_copied"
+    return _say(known, row, kind, row["data"].get("persons") or (), f"/cases/{row['root_id']}")
+
+
 def _failed(work, known: Known, row) -> list[Notice]:
     said = {"element": row["element_id"] or "", "sentence": row["data"].get("sentence", "")}
     return _say(known, row, "incident_raised", _menders(work, known, row), f"/cases/{row['root_id']}", **said)
@@ -483,6 +488,7 @@ RULES: dict[str, Rule] = {
     "case.suspended": _of_case("case_suspended", _starter),
     "case.resumed": _of_case("case_resumed", _starter),
     "comment.added": _commented,
+    "case.copied": _copied,
     "incident.raised": _failed,
     "membership.granted": _granted("permission_granted"),
     "permission.granted": _granted("permission_granted"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from engine import access, bpmn, dmn, feel, forms, jobs, messages, people, repository, store, tasks
+from engine import access, bpmn, copies, dmn, feel, forms, jobs, messages, people, repository, store, tasks
 from engine.errors import Conflict, Invalid, NotFound, Problem
 from engine.schema import counter, document, incident, instance, job
 from engine.services import BpmnError
@@ -105,6 +105,7 @@ def complete(work, task_id: str, answers: dict[str, Any]) -> dict[str, Any]:
     work.record(
         "task.completed", reason=values.get("reason"), data=_said(form, values, outcome), **tasks.place(row)
     )
+    _copy(work, loaded, row, values)
     loaded.execution.complete(row["token"], _by_whom(work, values, outcome))
     settle(work, loaded)
     return {"task": row, "instance": loaded.row, "next": tasks.next_for(work, row["root_id"])}
@@ -768,6 +769,18 @@ def _said(form, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
 def _by_whom(work, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
     """The answer with who gave it, so that models can tell one voter from another."""
     return values | {"completedBy": work.actor.for_id or work.actor.id} if outcome is not None else values
+
+
+def _copy(work, loaded: store.Loaded, row, values: dict[str, Any]) -> None:
+    """Send the copies that the model asks for; when nobody can tell to whom, the decision stands all the same."""
+    element = work.platform.element(work, row["definition_id"], row["element_id"])
+    if element is None or element.copy_to is None:
+        return
+    variables = {**loaded.execution.visible(row["token"]), **values}
+    try:
+        copies.send_by_model(work, loaded.row, row, element.copy_to.json(variables, _world_of(work, loaded.row)[1]))
+    except bpmn.ElementError as error:
+        raise_incident(work, loaded.id, "expression", error.sentence, element_id=row["element_id"])
 
 
 def _take_over_documents(work, loaded: store.Loaded, draft_id: str) -> None:

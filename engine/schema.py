@@ -365,6 +365,21 @@ incident = Table(
     Index("ix_incident_state", "state", "created_at"),
 )
 
+# who was sent a copy of a case (抄送): she may see it, and nothing more
+copy = Table(
+    "copy", metadata,
+    Column("root_id", String(40), primary_key=True),
+    Column("person_id", String(40), ForeignKey("person.id"), primary_key=True),
+    Column("instance_id", String(40), nullable=False),
+    Column("task_id", String(40)),                    # the task at which it was sent
+    Column("by_id", String(40)),                      # null: by the model
+    Column("at", Moment, nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("read_at", Moment),
+    Index("ix_copy_person", "person_id", "at"),
+    sqlite_with_rowid=False,
+)
+
 # --- the log ----------------------------------------------------------------------------------
 event = Table(
     "event", metadata,

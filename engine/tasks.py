@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, upd
 from engine import access, forms, jobs, people
 from engine.errors import Conflict, Invalid, NotFound, Refused
 from engine.hot import Hot
-from engine.schema import candidate, comment, draft, event, instance, saved_filter, task
+from engine.schema import candidate, comment, copy, draft, event, instance, saved_filter, task
 
 #: verb -> (states it may start from, state it leads to)
 MOVES = {
@@ -123,13 +123,17 @@ def inbox(work, view="mine", *, search="", sort="due", process=None, late=None, 
 
 
 def counts(work) -> dict[str, int]:
-    """How many wait for me, for my groups, and how many drafts I have."""
+    """How many wait for me, for my groups, how many drafts I have, and how many copies I have not read."""
     mine = select(func.count()).select_from(task).where(_mine(work)).scalar_subquery()
     group = select(func.count()).select_from(task).where(_group(work)).scalar_subquery()
     late = select(func.count()).select_from(task).where(_mine(work), task.c.due_at < work.now).scalar_subquery()
     drafts = select(func.count()).select_from(draft).where(draft.c.person_id == work.actor.id).scalar_subquery()
+    unread = (copy.c.person_id == _me(work), copy.c.read_at.is_(None))
+    copies = select(func.count()).select_from(copy).where(*unread).scalar_subquery()
     row = work.execute(
-        select(mine.label("mine"), group.label("group"), late.label("late"), drafts.label("drafts"))
+        select(
+            mine.label("mine"), group.label("group"), late.label("late"), drafts.label("drafts"), copies.label("copies")
+        )
     ).one()
     return dict(row._mapping)
 

@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, flash, jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import access, cases, documents, forms, history, people, repository, runtime, tasks
+from engine import access, cases, copies, documents, forms, history, people, repository, runtime, tasks
 from engine.errors import Invalid
 from webapp import render, session
 from webapp.render import N_
-from webapp.session import doing, reading
+from webapp.session import doing, find_persons, reading
 
 pages = Blueprint("cases", __name__)
 
@@ -89,9 +89,20 @@ def as_csv():
 @pages.get("/cases/<case_id>")
 def show(case_id: str):
     tab = request.args.get("tab", "overview")
+    _mark_read(case_id)
     opened = doing if tab == "data" else reading  # reading a classified value leaves a record
     with opened() as work:
         return render_template("case.html", **_case(work, case_id), **_tab(work, case_id, tab))
+
+
+def _mark_read(case_id: str) -> None:
+    """Who opens a case of which she got a copy has read it."""
+    with reading() as work:
+        root_id = cases.one(work, case_id)["root_id"]
+        unread = copies.is_unread(work, root_id)
+    if unread:
+        with doing() as work:
+            copies.mark_read(work, root_id)
 
 
 @pages.get("/cases/<case_id>/fragment")
@@ -106,22 +117,16 @@ def _case(work, case_id: str) -> dict:
     """What stands around every tab."""
     row = cases.one(work, case_id)
     root = row if row["root_id"] == row["id"] else cases.one(work, row["root_id"])
+    timeline = cases.timeline(work, row["root_id"])
     return {
         "case": row, "root": root, "steps": cases.open_steps(work, row["root_id"]),
         "incidents": cases.incidents(work, root_id=row["root_id"]),
-        "timeline": cases.timeline(work, row["root_id"]), "family": cases.family(work, row["root_id"]),
+        "timeline": timeline, "family": cases.family(work, row["root_id"]),
         "verbs": {verb: access.why_not(work, verb, "instance", row) for verb in ENDINGS},
         "tabs": TABS, "operator": access.may(work, "repair", row, "instance") or render.may("jobs:query"),
-        "names": people.names(work, _mentioned(work, row["root_id"])),
+        "names": people.names(work, render.mentioned(timeline)),
+        "copied": copies.of_case(work, row["root_id"]), "choices": render.Choices(work),
     }  # fmt: skip
-
-
-def _mentioned(work, root_id: str) -> set[str]:
-    """Ids of people whom records of the timeline name in their data."""
-    found = set()
-    for row in cases.timeline(work, root_id):
-        found |= {value for key, value in (row["data"] or {}).items() if key in ("old", "new") and isinstance(value, str)}
-    return found
 
 
 def _tab(work, case_id: str, tab: str) -> dict:
@@ -133,7 +138,7 @@ def _overview(work, case_id: str) -> dict:
     form, _digest = repository.start_form(work, row["definition_id"])
     values = runtime.load(work, case_id).execution.variables() if form else {}
     known = forms.see(form, {f.name: values.get(f.name) for f in form.fields}, work.actor) if form else {}
-    return {"form": form, "values": known, "choices": render.Choices(work), "outline": _outline(work, row)}
+    return {"form": form, "values": known, "outline": _outline(work, row)}
 
 
 def _outline(work, row) -> list:
@@ -227,6 +232,15 @@ def comment(case_id: str):
     with doing() as work:
         tasks.add_comment(work, cases.one(work, case_id), request.form.get("text", ""))
     return redirect(session.back_url(url_for("cases.show", case_id=case_id, tab="papers")), 303)
+
+
+@pages.post("/cases/<case_id>/copies")
+def copy(case_id: str):
+    with doing() as work:
+        persons = find_persons(work, request.form.getlist("persons"))
+        sent = copies.send(work, cases.one(work, case_id), persons, request.form.get("note", ""))
+    flash(_("Copies sent: %(count)s.", count=len(sent)), "done")
+    return redirect(session.back_url(url_for("cases.show", case_id=case_id)), 303)
 
 
 @pages.post("/cases/<case_id>/documents")

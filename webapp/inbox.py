@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from flask import Blueprint, flash, jsonify, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import cases, people, repository, tasks
+from engine import cases, copies, people, repository, tasks
 from engine.errors import Refused
 from webapp import session
 from webapp.render import N_, t
@@ -22,13 +22,13 @@ pages = Blueprint("inbox", __name__)
 
 VIEWS = {
     "mine": N_("Mine"), "group": N_("My groups'"), "done": N_("Done by me"), "started": N_("Started by me"),
-    "drafts": N_("Drafts"),
+    "copies": N_("Copies"), "drafts": N_("Drafts"),
 }  # fmt: skip
 SORTS = {
     "due": N_("Due first"), "created": N_("Newest first"), "priority": N_("Most important first"), "name": N_("By name"),
 }  # fmt: skip
 #: what of the address is the state of the list, and may be kept under a name
-STATE = ("view", "q", "sort", "process", "late")
+STATE = ("view", "q", "sort", "process", "late", "unread")
 
 
 @pages.get("/inbox")
@@ -50,10 +50,13 @@ def _list(work) -> dict:
     asked = {name: request.args.get(name, "") for name in STATE}
     view = asked["view"] if asked["view"] in VIEWS else "mine"
     page = request.args.get("page", 1, type=int) or 1
-    found = tasks.inbox(
-        work, view, search=asked["q"], sort=asked["sort"] or "due", process=asked["process"] or None,
-        late=bool(asked["late"]), page=max(1, page),
-    )  # fmt: skip
+    if view == "copies":
+        found = copies.list_(work, search=asked["q"], unread=bool(asked["unread"]), page=max(1, page))
+    else:
+        found = tasks.inbox(
+            work, view, search=asked["q"], sort=asked["sort"] or "due", process=asked["process"] or None,
+            late=bool(asked["late"]), page=max(1, page),
+        )  # fmt: skip
     definitions = repository.definitions(work)
     return {
         "found": found, "view": view, "asked": asked, "views": VIEWS, "sorts": SORTS, "processes": definitions,

@@ -55,6 +55,7 @@ BAD = frozenset({"reject", "rejected", "refused", "fail", "failed", "cancelled",
 VERBS = {
     "claim": N_("Claim"), "release": N_("Put back"), "transfer": N_("Transfer"), "delegate": N_("Delegate"),
     "hand_back": N_("Hand back"), "complete": N_("Complete"), "return": N_("Send back"), "urge": N_("Urge"),
+    "copy": N_("Send a copy"),
     "withdraw": N_("Withdraw"), "cancel": N_("Cancel case"), "suspend": N_("Suspend"), "resume": N_("Resume"),
 }  # fmt: skip
 EVENTS = {
@@ -76,6 +77,7 @@ EVENTS = {
     "share.revoked": N_("The sharing was revoked"), "permission.granted": N_("A permission was granted"),
     "permission.revoked": N_("A permission was revoked"), "membership.granted": N_("A membership was granted"),
     "membership.revoked": N_("A membership ended"), "case.migrated": N_("moved the case to another version"),
+    "case.copied": N_("sent a copy"), "copy.read": N_("read the copy"),
 }  # fmt: skip
 #: records that change what a model would have done by itself: shown as deviations
 DEVIATIONS = frozenset({"task.returned", "token.moved", "variables.corrected", "case.migrated", "case.cancelled",
@@ -113,6 +115,16 @@ def outcome_word(outcome: str | None) -> str:
 
 def kind_word(kind: str | None) -> str:
     return t(KINDS.get(kind or "", kind or ""))
+
+
+def mentioned(timeline) -> set[str]:
+    """Ids of people whom records of a timeline name in their data."""
+    found = set()
+    for row in timeline:
+        data = row["data"] or {}
+        found |= {data[key] for key in ("old", "new") if isinstance(data.get(key), str)}
+        found.update(data["persons"] if row["type"] == "case.copied" else ())
+    return found
 
 
 def tone(outcome: str | None) -> str:

@@ -282,6 +282,11 @@ def find_person(work, said: str) -> str:
     return row["id"]
 
 
+def find_persons(work, said: list[str]) -> list[str]:
+    """The ids of the persons that fields name, several in each by commas, spaces or lines. Raises Invalid."""
+    return [find_person(work, one) for text in said for one in text.replace(",", " ").replace("，", " ").split()]
+
+
 def day(said: str, *, end: bool = False) -> datetime:
     """The first (or last) moment of a day that a date field names, in the calendar's zone. Raises Invalid."""
     try:

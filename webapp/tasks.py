@@ -11,10 +11,10 @@ from __future__ import annotations
 from flask import Blueprint, flash, g, jsonify, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext as _
 
-from engine import cases, documents, forms, people, repository, runtime, tasks
+from engine import cases, copies, documents, forms, people, repository, runtime, tasks
 from engine.errors import Conflict, Invalid, Refused
 from webapp import render, session
-from webapp.session import doing, find_person, platform, reading
+from webapp.session import doing, find_person, find_persons, platform, reading
 
 pages = Blueprint("tasks", __name__)
 
@@ -45,9 +45,13 @@ def _page(work, task_id: str, given: dict | None = None, refused: Refused | None
         case=cases.one(work, row["root_id"]), steps=cases.open_steps(work, row["root_id"]),
         summary=_summary(work, row), comments=cases.comments(work, row["root_id"]),
         earlier=tasks.returnable(work, row), choices=render.Choices(work), locale=g.actor.locale,
-        names=people.names(work, {row["assignee_id"], row["owner_id"], row["closed_by"], row["closed_for"]} - {None}),
+        names=people.names(work, _holders(row) | render.mentioned(timeline)),
         editable=_is_editable(work, row), helps=_documentation(work, row),
     )  # fmt: skip
+
+
+def _holders(row) -> set[str]:
+    return {row[name] for name in ("assignee_id", "owner_id", "closed_by", "closed_for")} - {None}
 
 
 def _is_named(paper, values: dict) -> bool:
@@ -198,6 +202,16 @@ def comment(task_id: str):
         row = tasks.get(work, task_id)
         tasks.add_comment(work, cases.one(work, row["instance_id"]), request.form.get("text", ""), task_id)
     return redirect(url_for("tasks.show", task_id=task_id) + "#comments", 303)
+
+
+@pages.post("/tasks/<task_id>/copies")
+def copy(task_id: str):
+    with doing() as work:
+        row = tasks.get(work, task_id)
+        persons = find_persons(work, request.form.getlist("persons"))
+        sent = copies.send(work, cases.one(work, row["instance_id"]), persons, request.form.get("note", ""), task_id)
+    flash(_("Copies sent: %(count)s.", count=len(sent)), "done")
+    return redirect(url_for("tasks.show", task_id=task_id), 303)
 
 
 @pages.post("/tasks/<task_id>/documents")

@@ -168,6 +168,8 @@ class Element:
     due: Formula | None = None
     follow_up: Formula | None = None
     priority: Formula | None = None
+    #: who gets a copy of the case when the task is done: logins, ids or keys of groups
+    copy_to: Formula | None = None
     # --- machines
     service_type: Formula | None = None
     retries: Formula | None = None

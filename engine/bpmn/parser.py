@@ -613,6 +613,7 @@ def _side(parser, element, node, tag: str) -> tuple[tuple[str, Formula], ...]:
 
 def _properties(parser, element, node) -> None:
     element.properties = {one.get("name"): one.get("value") or "" for one in node if one.get("name")}
+    element.copy_to = parser.formula(element.id, element.properties.get("bizday:copyTo"))
 
 
 def _ad_hoc(parser, element, node) -> None:

@@ -166,6 +166,20 @@ def approvals_state_why(look: Look) -> None:
                 )
 
 
+def copies_are_sent(look: Look) -> None:
+    """A copy is sent when a person has done a task; at any other element the property does nothing."""
+    for element in look.elements:
+        if element.copy_to is not None and element.kind != "userTask":
+            look.say(
+                element.id,
+                "task.copy-to",
+                "'%(name)s' is no user task, so its copies are never sent.",
+                "warning",
+                "Put bizday:copyTo on a user task.",
+                name=name_of(element),
+            )
+
+
 def _approvals(look: Look) -> list[Element]:
     return [one for one in look.elements if one.properties.get(APPROVAL) == "true"]
 
@@ -193,5 +207,5 @@ def policies_name_what_is_there(look: Look) -> None:
 
 RULES = (
     tasks_have_somebody, tasks_have_a_form, groups_exist, tasks_have_a_limit, separation_is_known,
-    approvals_are_separated, approvals_state_why, policies_name_what_is_there,
+    approvals_are_separated, approvals_state_why, copies_are_sent, policies_name_what_is_there,
 )  # fmt: skip

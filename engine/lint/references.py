@@ -212,6 +212,7 @@ FORMULAS = (
     "candidate_users",
     "due",
     "follow_up",
+    "copy_to",
     "priority",
     "service_type",
     "retries",

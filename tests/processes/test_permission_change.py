@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine import access, cases, people, runtime
+from engine import access, cases, copies, people, runtime
 from engine.errors import Conflict, Invalid, NotAllowed, NotFound
 from tests.processes.walk import (
     AROUND,
@@ -250,6 +250,23 @@ def test_a_partner_who_has_no_department_is_for_an_executive_and_for_security(de
     assert walk.actor("paula").may("policies:query")
     demo.clock.set(at("2026-04-01 00:00"))
     assert not walk.actor("paula").may("policies:query")  # the end of the grant is the second lock
+
+
+# --- copies -----------------------------------------------------------------------------------------
+def test_security_officers_get_a_copy_of_what_the_department_agrees_to(demo):
+    walk = Walk(demo).start("anna", KEY, ROLE)
+    walk.step("bert", DEPARTMENT, YES)
+    with demo.read(people.SYSTEM) as work:
+        got = {row["person_id"] for row in copies.of_case(work, walk.id)}
+        officers = {row["id"] for row in people.members(work, "security_officers")}
+    assert got == officers != set()
+    assert walk.told("sara").count("case_copied_by_model") == 1
+
+
+def test_nobody_gets_a_copy_of_what_the_department_refuses(demo):
+    walk = Walk(demo).start("anna", KEY, ROLE).through([("bert", DEPARTMENT, NO)])
+    with demo.read(people.SYSTEM) as work:
+        assert copies.of_case(work, walk.id) == []
 
 
 # --- separation of duties -----------------------------------------------------------------------

@@ -229,6 +229,20 @@ def test_words_and_papers_of_a_case(anna, bert):
     assert file.data == b"%PDF-1.4 a paper" and "attachment" in file.headers["Content-Disposition"]
 
 
+def test_a_copy_of_a_case_is_sent_listed_and_read_when_the_case_is_opened(app, anna):
+    case, clara = begun(anna), Caller(app, "clara")
+    clara.get(f"/instances/{case['id']}", 404)
+    sent = anna.post(f"/instances/{case['id']}/copies", {"persons": ["clara"], "note": "For your files."}, 201)
+    assert [(one["note"], one["read_at"]) for one in sent] == [("For your files.", None)]
+    (mine,) = clara.get("/copies?unread=true")["items"]
+    assert (mine["root_id"], mine["number"]) == (case["id"], case["number"])
+    assert clara.get(f"/instances/{case['id']}")["id"] == case["id"]
+    assert clara.get("/copies?unread=true")["items"] == []
+    assert anna.get(f"/instances/{case['id']}/copies")[0]["read_at"]
+    anna.post(f"/instances/{case['id']}/copies", {"persons": ["paula"]}, 422)
+    anna.post(f"/instances/{case['id']}/copies", {"persons": ["nobody"]}, 404)
+
+
 def _items(found):
     return found["items"] if isinstance(found, dict) else found
 

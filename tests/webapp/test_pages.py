@@ -348,6 +348,35 @@ def test_a_delegated_task_is_handed_back_with_a_word(app, task, bert):
     assert "Looks fine." in bert.get(f"/tasks/{task}").text
 
 
+def test_a_copy_is_sent_from_the_case_or_the_task_and_is_unread_until_it_is_opened(app, demo, case, task, anna, bert):
+    clara, otto = visitor.actor(demo, "clara"), visitor.actor(demo, "otto")
+    anna.get(f"/cases/{case}")
+    answer = anna.post(f"/cases/{case}/copies", {"persons": [clara.id, otto.id], "note": "For your files."})
+    assert anna.follow(answer).told == ["Copies sent: 2."]
+    reader = Visitor(app, "clara")
+    inbox = reader.get("/inbox?view=copies")
+    assert "For your files." in inbox.text and "unread: 3 days of leave" in inbox.text
+    assert [one.text_content() for one in inbox.all("a[aria-current] .bd-count")] == ["1"]
+    assert case in reader.get("/inbox?view=copies&q=files").raw
+    assert "Nothing fits this filter." in reader.get("/inbox?view=copies&q=elsewhere").text
+    assert "read" in reader.get(f"/cases/{case}").one(".bd-case-form").text_content()
+    assert "unread: " not in reader.get("/inbox?view=copies").text
+    assert "Nothing fits this filter." in reader.get("/inbox?view=copies&unread=1").text
+    bert.get(f"/tasks/{task}")
+    answer = bert.post(f"/tasks/{task}/copies", {"persons": "clara, emil"})
+    page = bert.follow(answer)
+    assert page.told == ["Copies sent: 2."]
+    assert "Emil" in page.one("#timeline").text_content()
+    assert "unread: 3 days of leave" in reader.get("/inbox?view=copies").text
+
+
+def test_a_copy_to_nobody_or_to_a_partner_is_one_sentence(app, case, anna):
+    anna.get(f"/cases/{case}")
+    assert "at least one person" in anna.follow(anna.post(f"/cases/{case}/copies", {"note": "x"}, 303)).told[0]
+    assert "is no employee" in anna.follow(anna.post(f"/cases/{case}/copies", {"persons": "paula"}, 303)).told[0]
+    assert "paula" not in anna.get(f"/cases/{case}").one("#copy-to").text_content()
+
+
 def test_a_draft_is_saved_without_scripts_and_comes_back(app, task, bert):
     answer = bert.post(f"/tasks/{task}/draft", {"opinion": "Half a thought"})
     page = bert.follow(answer)

@@ -107,6 +107,18 @@ class Note(Schema):
     text = String(load_default="", validate=Length(max=10_000))
 
 
+class SendCopies(Schema):
+    persons = List(
+        String(validate=Length(min=1, max=120)), required=True, metadata={"description": "Ids or logins of employees"}
+    )
+    note = String(load_default="", validate=Length(max=2000))
+
+
+class CopyQuery(Paging):
+    search = String(load_default="", validate=Length(max=200))
+    unread = Boolean(load_default=False)
+
+
 class Upload(Schema):
     file = File(required=True)
     field = String(load_default=None, validate=Length(max=100))
@@ -313,6 +325,25 @@ class Comment(Schema):
     by_id = String()
     at = DateTime()
     text = String()
+
+
+class Copy(Schema):
+    root_id = String()
+    instance_id = String()
+    task_id = String(allow_none=True)
+    person_id = String()
+    by_id = String(allow_none=True, metadata={"description": "null: sent by the model"})
+    at = DateTime()
+    note = String()
+    read_at = DateTime(allow_none=True)
+
+
+class MyCopy(Copy):
+    number = String()
+    title = String()
+    process_key = String()
+    state = String()
+    outcome = String(allow_none=True)
 
 
 class Task(Schema):

@@ -17,7 +17,7 @@ from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import current_app, g, jsonify, request, send_file
 
-from engine import access, cases, documents, evidence, forms, history, people, repository, runtime, sharing, tasks
+from engine import access, cases, copies, documents, evidence, forms, history, people, repository, runtime, sharing, tasks
 from engine.errors import Invalid, NotFound, Refused
 from engine.platform import fingerprint
 from webapp import many, uploads
@@ -311,9 +311,15 @@ def _json_rows(text: str) -> list[dict]:
 
 @api.get("/instances/<instance_id>")
 @api.output(shapes.Instance)
-@described("One case", "Instances")
+@described("One case; a copy of it that I got is read then", "Instances")
 def instance(instance_id):
-    return reading(shapes.Instance, lambda work: cases.one(work, instance_id))
+    with platform().read(g.actor) as work:
+        row = cases.one(work, instance_id)
+        unread = copies.is_unread(work, row["root_id"])
+    if unread:
+        with platform().work(g.actor) as work:
+            copies.mark_read(work, row["root_id"])
+    return jsonify(shapes.Instance().dump(row))
 
 
 @api.get("/instances/<instance_id>/variables")
@@ -382,6 +388,48 @@ def comment_case(instance_id, json_data):
         tasks.add_comment(work, cases.one(work, instance_id), json_data["text"])
 
     return writing(shapes.Done, lambda work: _done(say(work)), 201)
+
+
+@api.get("/instances/<instance_id>/copies")
+@api.output(shapes.Copy(many=True))
+@described("Who got a copy of it, and who has read it", "Instances")
+def copies_of(instance_id):
+    return reading(
+        shapes.Copy, lambda work: copies.of_case(work, cases.one(work, instance_id)["root_id"]), many=True
+    )
+
+
+@api.post("/instances/<instance_id>/copies")
+@api.input(shapes.SendCopies)
+@api.output(shapes.Copy(many=True), status_code=201)
+@described("Send a copy of it to employees, who may see it then", "Instances")
+def copy_case(instance_id, json_data):
+    def send(work):
+        row = cases.one(work, instance_id)
+        sent = copies.send(work, row, _persons(work, json_data["persons"]), json_data["note"])
+        return [one for one in copies.of_case(work, row["root_id"]) if one["person_id"] in sent]
+
+    return writing(lambda: shapes.Copy(many=True), send, 201)
+
+
+def _persons(work, said: list[str]) -> list[str]:
+    """Ids of the persons whom ids or logins name. Raises NotFound."""
+    return [_person(work, one) for one in said]
+
+
+def _person(work, said: str) -> str:
+    person_id = people.resolve(work, said)
+    if person_id is None:
+        raise NotFound("There is no person '%(person)s'.", person=said)
+    return person_id
+
+
+@api.get("/copies")
+@api.input(shapes.CopyQuery, location="query")
+@api.output(shapes.paged(shapes.MyCopy))
+@described("Copies of cases that I got, unread ones first", "Instances")
+def my_copies(query_data):
+    return reading(shapes.paged(shapes.MyCopy), lambda work: _page(copies.list_(work, **query_data)))
 
 
 #: verbs that end or pause a case with a reason
@@ -603,10 +651,7 @@ def delegate(task_id, json_data):
 
 
 def _hand(work, verb, task_id, person, reason):
-    person_id = people.resolve(work, person)
-    if person_id is None:
-        raise NotFound("There is no person '%(person)s'.", person=person)
-    return verb(work, task_id, person_id, reason)
+    return verb(work, task_id, _person(work, person), reason)
 
 
 @api.post("/tasks/<task_id>/hand-back")
