@@ -221,7 +221,7 @@ def test_a_model_sends_copies_to_persons_and_groups_when_the_task_is_done(room):
         assert {row["person_name"]: row["by_name"] for row in copies.of_case(work, case_id)} == {
             "Clara": None, "Fiona": None, "Frank": None,
         }  # fmt: skip
-    assert "'Look'" in told(room, "clara", "case_copied_by_model")[0]["text"]
+    assert "Look" in told(room, "clara", "case_copied_by_model")[0]["text"]
     assert not sees(room, case_id, "otto")
 
 
