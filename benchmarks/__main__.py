@@ -56,10 +56,8 @@ def _rates(rows: Rows, folder: Path, share: int) -> None:
 
 
 def _http(rows: Rows, platform, actor, rate: float, share: int) -> None:
-    from tests.services import served
-
-    with served(platform) as server:
-        _say(rows, "HTTP on SQLite", ours.through_http(platform, actor, server.url, 1000 // share), "completions/s",
+    with ours.served(platform) as url:
+        _say(rows, "HTTP on SQLite", ours.through_http(platform, actor, url, 1000 // share), "completions/s",
              ratio_to="engine on SQLite, beside SpiffWorkflow in memory")  # fmt: skip
 
 

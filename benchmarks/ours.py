@@ -9,9 +9,13 @@ from __future__ import annotations
 import gc
 import http.client
 import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 import tracemalloc
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +23,8 @@ from benchmarks import models
 from engine import people, repository, runtime, tasks
 from engine.assembly import open_platform
 from engine.platform import HOME, Settings
+from tests.services import free_port
+from webapp import migrations
 
 SECRET = "a secret for measuring that nobody else uses"
 
@@ -27,7 +33,7 @@ SECRET = "a secret for measuring that nobody else uses"
 def opened(var: Path, database: str = ""):
     """A platform on a fresh database with one person and the models deployed; yields (platform, actor)."""
     platform = open_platform(Settings(home=HOME, var=var, database=database, secret=SECRET, api_calls=1_000_000))
-    platform.create_tables()
+    migrations.upgrade(platform)
     with platform.work(people.SYSTEM) as work:
         person_id = people.add_person(work, "bench", "Bench Example")
         for group in ("staff", "administrators"):
@@ -70,6 +76,38 @@ def chains(platform, actor, completions: int) -> float:
             done += 1
         spent += time.perf_counter() - began
     return done / spent
+
+
+@contextmanager
+def served(platform):
+    """`bizday serve` over the same database, as a process of its own; yields its address.
+
+    In a process with whoever asks, the two would wait for each other's turn at the interpreter.
+    """
+    settings, port = platform.settings, free_port()
+    environ = os.environ | {
+        "BIZDAY_VAR": str(settings.var), "BIZDAY_DATABASE": settings.database, "BIZDAY_SECRET": settings.secret,
+        "BIZDAY_PORT": str(port), "BIZDAY_API_CALLS": str(settings.api_calls), "PYTHONPATH": str(HOME),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "webapp.cli", "serve", "--no-worker"]
+    server = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
+    try:
+        yield _answering(server, f"http://127.0.0.1:{port}")
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+def _answering(server: subprocess.Popen, url: str) -> str:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(url + "/readyz", timeout=5):
+                return url
+        except OSError:
+            if server.poll() is not None:
+                break
+            time.sleep(0.1)
+    raise RuntimeError("The server to be measured did not come up.")
 
 
 def through_http(platform, actor, url: str, completions: int) -> float:

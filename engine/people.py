@@ -109,7 +109,10 @@ def actor(work, person_id: str, *, acting_for: str | None = None) -> Actor:
 
 def get(work, person_id: str | None):
     """A person's row without her secrets, or None."""
-    return work.one(select(*_SHOWN).where(person.c.id == person_id)) if person_id else None
+    return _GET(work, {"id": person_id}).one() if person_id else None
+
+
+_GET = Hot(select(*_SHOWN).where(person.c.id == bindparam("id")))
 
 
 def by_login(work, login: str | None):
@@ -691,14 +694,22 @@ def token_actor(work, secret: str | None) -> tuple[Actor, frozenset[str]] | None
     """Who an API token stands for and its scopes; None when it has ended, was revoked, or never was."""
     if not secret:
         return None
-    live = and_(api_token.c.revoked_at.is_(None), api_token.c.ends_at > work.now)
-    row = work.one(select(api_token).where(api_token.c.token_hash == _digest(secret), live))
+    row = _TOKEN(work, {"digest": _digest(secret), "now": work.now}).one()
     found = _actor_or_none(work, row["person_id"]) if row else None
     if found is None:
         return None
     if row["used_at"] is None or work.now - row["used_at"] >= TOUCH_EVERY:
         _touch(work, update(api_token).where(api_token.c.id == row["id"]).values(used_at=work.now))
     return found, frozenset(row["scopes"])
+
+
+_TOKEN = Hot(
+    select(api_token).where(
+        api_token.c.token_hash == bindparam("digest"),
+        api_token.c.revoked_at.is_(None),
+        api_token.c.ends_at > bindparam("now", type_=api_token.c.ends_at.type),
+    )
+)
 
 
 def revoke_token(work, token_id: str) -> None:
@@ -722,19 +733,10 @@ def tokens(work, person_id: str) -> list:
 # --- helpers: rights ----------------------------------------------------------------------------
 def _rights(work, person_id: str) -> tuple[frozenset[str], frozenset[str]]:
     """Groups valid now, and the permissions that they and single grants give: one query by two indexes."""
-    rows = work.execute(
-        union_all(
-            select(membership.c.group_key.label("key"), null().label("verb")).where(
-                membership.c.person_id == person_id, _valid(membership, work.now)
-            ),
-            select(permission.c.resource, permission.c.verb).where(
-                permission.c.person_id == person_id, _valid(permission, work.now)
-            ),
-        )
-    ).all()
+    rows = _RIGHTS(work, {"person": person_id, "now": work.now}).rows
     known = work.policies.access.groups
-    groups = frozenset(row.key for row in rows if row.verb is None)
-    own = {f"{row.key}:{row.verb}" for row in rows if row.verb is not None}
+    groups = frozenset(row["key"] for row in rows if row["verb"] is None)
+    own = {f"{row['key']}:{row['verb']}" for row in rows if row["verb"] is not None}
     return groups, frozenset(own.union(*(known[key].permissions for key in groups if key in known)))
 
 
@@ -769,8 +771,21 @@ def _actor_or_none(work, person_id: str) -> Actor | None:
         return None  # whoever holds a secret of an ended account is nobody
 
 
-def _valid(table, now: datetime):
+def _valid(table, now):
     return or_(table.c.until.is_(None), table.c.until > now)
+
+
+_NOW = bindparam("now", type_=membership.c.until.type)
+_RIGHTS = Hot(
+    union_all(
+        select(membership.c.group_key.label("key"), null().label("verb")).where(
+            membership.c.person_id == bindparam("person"), _valid(membership, _NOW)
+        ),
+        select(permission.c.resource, permission.c.verb).where(
+            permission.c.person_id == bindparam("person"), _valid(permission, _NOW)
+        ),
+    )
+)
 
 
 def _lasts(now: datetime):
