@@ -299,17 +299,19 @@ def _known(work, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What a model may name: what is deployed, and what comes with it."""
     models, tables = parsed["bpmn"].values(), parsed["dmn"].values()
     processes = set(work.execute(select(definition.c.key).distinct()).scalars())
+    schemas = _schemas(work, parsed)
     return {
         "decisions": {d.id for one in tables for d in one.decisions.values()} | {d["key"] for d in decisions(work)},
         "forms": {one.key for one in parsed["json"].values()} | set(work.execute(select(form.c.key)).scalars()),
-        "fields": _fields(work, parsed),
+        "fields": {key: lint.fields_of(schema) for key, schema in schemas.items()},
+        "shapes": {key: lint.types_of(schema) for key, schema in schemas.items()},
         "services": services.known() or None,
         "processes": processes | {key for one in models for key in one.processes},
     }
 
 
-def _fields(work, parsed: dict[str, dict[str, Any]]) -> dict[str, dict[str, bool]]:
-    """The fields of each form that the models open."""
+def _schemas(work, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schema of each form that the models open."""
     fresh = {one.key: one for one in parsed["json"].values()}
     elements = (e for model in parsed["bpmn"].values() for p in model.processes.values() for e in p.elements.values())
     found = {}
@@ -317,7 +319,7 @@ def _fields(work, parsed: dict[str, dict[str, Any]]) -> dict[str, dict[str, bool
         digest = form_digest(work, None, key) if key not in fresh else None
         one = fresh.get(key) or (forms.load(work, digest) if digest else None)
         if one is not None:
-            found[key] = lint.fields_of(one.schema)
+            found[key] = one.schema
     return found
 
 

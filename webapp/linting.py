@@ -124,10 +124,12 @@ def _serve(pipe, home: Path, files: list[Path]) -> None:
 def known_at(home: Path, files: Iterable[Path]) -> lint.Known:
     """What a model may name: what the project has, and what the files bring themselves."""
     everything = [*files, *home.glob("processes/*/*"), *home.glob("forms/*/*.json")]
-    fields = {_key(path): lint.fields_of(_json(path)) for path in everything if path.suffix == ".json"}
+    schemas = {_key(path): _json(path) for path in everything if path.suffix == ".json"}
+    fields = {key: lint.fields_of(schema) for key, schema in schemas.items()}
     return lint.Known(
         policies=_policies(home), decisions=_ids(everything, (".dmn",), "decision"), forms=set(fields), fields=fields,
         services=set(services.known()), processes=_ids(everything, MODELS[:1], "process"),
+        shapes={key: lint.types_of(schema) for key, schema in schemas.items()},
     )  # fmt: skip
 
 

@@ -407,6 +407,8 @@ SAME_ITEMS = ("sort", "reverse", "sublist", "distinct values", "duplicate values
 def _result(name: str, args: list[Type | None]) -> Type | None:
     if name in SAME_ITEMS and args and told(args[0]) == "list":
         return args[0]
+    if name == "abs" and args:
+        return args[0] if told(args[0]) in ("number", "days and time duration", "years and months duration") else None
     if name == "sum":
         item = args[0].item if len(args) == 1 and told(args[0]) == "list" else None
         return NUMBER if told(item) == "number" else None

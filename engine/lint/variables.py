@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from engine import feel
 from engine.bpmn.model import Element, Formula, Process
+from engine.lint.kinds import everywhere, place, seen
 from engine.lint.look import Look, name_of
 from engine.lint.people import constant
 from engine.lint.references import formulas
@@ -104,7 +105,7 @@ def variables_are_written(look: Look) -> None:
             for name in sorted(_reads(formula) - known):
                 if name not in near:
                     near[name] = _nearest(name, known) if len(near) < GUESSES else None
-                _say_unknown(look, where, name, near[name], is_open)
+                _say_unknown(look, where, formula, name, near[name], is_open)
 
 
 def _nearest(name: str, known: set[str]) -> str | None:
@@ -112,24 +113,13 @@ def _nearest(name: str, known: set[str]) -> str | None:
     return next(iter(get_close_matches(name, alike, 1, 0.8)), None)
 
 
-def _say_unknown(look: Look, where: str, name: str, near: str | None, is_open: bool) -> None:
+def _say_unknown(look: Look, where: str, formula: Formula, name: str, near: str | None, is_open: bool) -> None:
+    if near is None and is_open:
+        return
+    sentence = "Nothing writes variable '%(variable)s'."
     if near is not None:
-        look.say(
-            where,
-            "feel.unknown-variable",
-            "Nothing writes variable '%(variable)s'; is '%(near)s' meant?",
-            "warning",
-            variable=name,
-            near=near,
-        )
-    elif not is_open:
-        look.say(
-            where,
-            "feel.unknown-variable",
-            "Nothing writes variable '%(variable)s'.",
-            "warning",
-            variable=name,
-        )
+        sentence = "Nothing writes variable '%(variable)s'; is '%(near)s' meant?"
+    look.say(where, "feel.unknown-variable", sentence, "warning", variable=name, near=near or "", **place_of(formula, name))
 
 
 def _reads(formula: Formula) -> set[str]:
@@ -140,23 +130,18 @@ def _reads(formula: Formula) -> set[str]:
 
 def functions_exist(look: Look) -> None:
     for process in look.processes:
-        for where, formula in _all(process):
-            for name in sorted(
-                (formula.expression.calls if formula.expression else set()) - feel.BUILTINS.keys()
-            ):
-                look.say(
-                    where, "feel.unknown-function", "There is no function '%(function)s'.", function=name
-                )
+        for where, formula in everywhere(process):
+            for name in sorted((formula.expression.calls if formula.expression else set()) - feel.BUILTINS.keys()):
+                near = next(iter(get_close_matches(name, feel.BUILTINS, 1, 0.7)), None)
+                sentence = "There is no function '%(function)s'."
+                if near is not None:
+                    sentence = "There is no function '%(function)s'; is '%(near)s' meant?"
+                look.say(where, "feel.unknown-function", sentence, function=name, near=near or "", **place_of(formula, name))
 
 
-def _all(process: Process) -> Iterator[tuple[str, Formula]]:
-    for element in process.elements.values():
-        yield from ((element.id, formula) for formula in formulas(element))
-        if element.loop is not None:
-            loop = element.loop
-            every = (loop.collection, loop.cardinality, loop.condition, loop.output_element, loop.completion)
-            yield from ((element.id, one) for one in every if one is not None)
-    yield from ((flow.id, flow.condition) for flow in process.flows.values() if flow.condition is not None)
+def place_of(formula: Formula, name: str) -> dict[str, str]:
+    """Where a name stands in an expression."""
+    return place(formula, seen(formula, {}).places.get(name, 0))
 
 
 # --- conditions ---------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import feel
+from engine import feel, lint
 from engine.feel.inference import look
 from engine.feel.types import Type
+from tests.engine.test_lint import END, FORMED, asked, flow, model, said, task
 
 NUMBER, STRING = Type("number"), Type("string")
 ITEM = Type("context", parts=(("price", NUMBER), ("label", STRING)))
@@ -76,3 +77,44 @@ def test_the_type_that_is_inferred_is_the_type_that_comes_out(text):
         assert seen.type.kind in ("Null", feel.values.kind_of(value)), (text, seen.type, value)
     if any(note.kind == "type" for note in why) and not any(sign in text for sign in ("if", "[", "xs")):
         assert seen.findings, (text, why)
+
+
+# --- in models ----------------------------------------------------------------------------------
+SCHEMA = {"properties": {
+    "amount": {"type": "number"}, "kind": {"type": "string"}, "rows": {"type": "array", "items": {"type": "object",
+    "properties": {"price": {"type": "number"}}}}, "either": {"type": ["string", "number"]},
+}, "required": ["amount", "kind", "rows", "either"]}  # fmt: skip
+FORM = {"fields": {"p/start": lint.fields_of(SCHEMA)}, "shapes": {"p/start": lint.types_of(SCHEMA)}}
+
+
+def told(data: bytes, rule: str) -> list[tuple[str, str, str, str]]:
+    """(element, severity, sentence, what stands at the place that is named)"""
+    found = [p for p in lint.check(data, **FORM) if p.rule == rule]
+    return [(p.where, p.severity, str(p), dict(p.params)["text"][int(dict(p.params)["at"]) :]) for p in found]
+
+
+def test_the_type_of_a_field_is_known_to_every_condition_with_its_place():
+    assert told(asked("=kind = \"a\" or amount = \"b\""), "feel.type") == [
+        ("g_a", "warning", "A number and a string cannot be compared by '='.", 'amount = "b"')
+    ]
+    assert said(asked('=rows[price &gt; 3] != [] and either = 3 and kind = "x"'), **FORM) == set()
+    assert told(asked("=amount"), "feel.not-a-condition")[0][2] == "The condition 'amount' is a number, never true or false."
+
+
+def test_a_script_hands_the_type_of_its_result_on_unless_another_place_writes_it_too():
+    script = task("a", "scriptTask", '<zeebe:script expression="=amount * 2" resultVariable="twice"/>')
+    other = task("b", "scriptTask", '<zeebe:script expression="=kind" resultVariable="twice"/>')
+    steps = [FORMED, script, END, flow("s", "a")]
+    assert told(model(*steps, flow("a", "e", "=twice = kind")), "feel.type")
+    both = model(*steps, other, flow("a", "b"), flow("b", "e", "=twice = kind"))
+    assert not told(both, "feel.type")
+
+
+def test_a_call_that_no_signature_takes_is_an_error():
+    (found,) = told(asked("=amount &gt; 1 and count(rows, 2) &gt; 1"), "feel.argument")
+    assert found[1:] == ("error", "'count' is not called with 2 arguments.", "count(rows, 2) > 1")
+
+
+def test_an_unknown_function_is_told_with_the_one_that_was_meant():
+    (found,) = told(asked("=amount &gt; 1 and cuont(rows) &gt; 1"), "feel.unknown-function")
+    assert found[2:] == ("There is no function 'cuont'; is 'count' meant?", "cuont(rows) > 1")
