@@ -16,7 +16,7 @@ from typing import Any
 from engine import bpmn, xmlgate
 from engine.errors import Invalid, Problem
 from engine.feel.types import Type
-from engine.lint import drawing, flow, kinds, people, references, variables
+from engine.lint import drawing, flow, kinds, paths, people, references, variables
 from engine.lint.kinds import types_of
 from engine.lint.look import Known, Look
 from engine.lint.mending import Mend, apply, mends
@@ -28,7 +28,7 @@ __all__ = [
     "inspect", "mends", "types_of",
 ]  # fmt: skip
 
-RULES = (*drawing.RULES, *flow.RULES, *people.RULES, *references.RULES, *variables.RULES, *kinds.RULES)
+RULES = (*drawing.RULES, *flow.RULES, *people.RULES, *references.RULES, *variables.RULES, *kinds.RULES, *paths.RULES)
 NOTHING = Known()
 
 

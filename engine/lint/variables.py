@@ -29,6 +29,7 @@ COUNTERS = frozenset(
         "numberOfTerminatedInstances",
     }
 )
+GIVEN_NAMES = GIVEN | COUNTERS
 #: for how many unknown names of a process a similar one is looked for
 GUESSES = 100
 #: what brings results whose names no model says
@@ -41,14 +42,14 @@ def written(process: Process, look: Look) -> tuple[set[str], bool]:
     found = set(GIVEN | COUNTERS)
     is_open = not any(one.form_key for one in process.root.children if one.kind == "startEvent")
     for element in process.elements.values():
-        found |= _written_by(element)
+        found |= written_by(element)
         fields = look.known.fields.get(element.form_key) if element.form_key else {}
-        is_open = is_open or fields is None or _brings_anything(element)
+        is_open = is_open or fields is None or brings_anything(element)
         found |= set(fields or ())
     return found, is_open
 
 
-def _written_by(element: Element) -> set[str]:
+def written_by(element: Element) -> set[str]:
     names = [target for target, _ in (*element.inputs, *element.outputs)]
     names += [element.result_variable] if element.result_variable else []
     names += ["result"] if element.decision is not None and not element.result_variable else []
@@ -57,7 +58,7 @@ def _written_by(element: Element) -> set[str]:
     return {name.partition(".")[0] for name in names if name}
 
 
-def _brings_anything(element: Element) -> bool:
+def brings_anything(element: Element) -> bool:
     if element.outputs:
         return False
     if element.kind in BRINGS or (element.service_type is not None):
@@ -102,7 +103,7 @@ def variables_are_written(look: Look) -> None:
         known, is_open = written(process, look)
         near: dict[str, str | None] = {}
         for where, formula in expressions(process):
-            for name in sorted(_reads(formula) - known):
+            for name in sorted(reads(formula) - known):
                 if name not in near:
                     near[name] = _nearest(name, known) if len(near) < GUESSES else None
                 _say_unknown(look, where, formula, name, near[name], is_open)
@@ -122,7 +123,7 @@ def _say_unknown(look: Look, where: str, formula: Formula, name: str, near: str 
     look.say(where, "feel.unknown-variable", sentence, "warning", variable=name, near=near or "", **place_of(formula, name))
 
 
-def _reads(formula: Formula) -> set[str]:
+def reads(formula: Formula) -> set[str]:
     """Variables that it reads and does not itself take for possibly missing."""
     expression = formula.expression
     return set(expression.reads - expression.maybe) if expression is not None else set()
@@ -163,8 +164,8 @@ def conditions_are_not_null(look: Look) -> None:
     for process in look.processes:
         optional = _optional(process, look)
         for flow in process.flows.values():
-            empty = sorted(_reads(flow.condition) & optional) if flow.condition is not None else []
-            if empty and _is_null_without_values(flow.condition):
+            empty = sorted(reads(flow.condition) & optional) if flow.condition is not None else []
+            if empty and is_null_without_values(flow.condition):
                 look.say(
                     flow.id,
                     "feel.may-be-null",
@@ -193,13 +194,13 @@ def _optional(process: Process, look: Look) -> set[str]:
     asked: dict[str, bool] = {}
     other: set[str] = set()
     for element in process.elements.values():
-        other |= _written_by(element)
+        other |= written_by(element)
         for name, required in look.known.fields.get(element.form_key or "", {}).items():
             asked[name] = asked.get(name, False) or required
     return {name for name, required in asked.items() if not required} - other
 
 
-def _is_null_without_values(formula: Formula) -> bool:
+def is_null_without_values(formula: Formula) -> bool:
     try:
         return not isinstance(formula.expression.evaluate(dict.fromkeys(formula.reads)), bool)
     except feel.FeelError:
