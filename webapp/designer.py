@@ -149,6 +149,8 @@ def try_out():
 def _tried(work, text: str, key: str, table: bytes | None) -> dict:
     values = values_of(request.form.get("values", ""))
     is_table = request.form.get("what") == "table"
+    if is_table and not key and not table:
+        raise Invalid("Choose a decision or a file first.")
     if is_table:
         answer = repository.try_decision(work, key, values, table or None)
     elif not text.strip():
