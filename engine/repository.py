@@ -18,11 +18,13 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from engine import access, bpmn, dmn, forms, jobs, lint, messages, services
+from engine import access, bpmn, dmn, feel, forms, jobs, lint, messages, services
 from engine.errors import Invalid, NotFound, Problem
 from engine.schema import content, decision, definition, deployment, form, instance
 
 PARSED = 500
+#: seconds that trying one expression or table may take
+TRIAL = 2.0
 
 
 @dataclass(frozen=True)
@@ -220,10 +222,46 @@ def decide(work, definition_id: str, key: str, binding: str, variables: dict[str
         row = row or work.one(wanted)
     else:
         row = work.one(wanted)
+    return dmn.evaluate(_tables_of(work, row, key), key, variables, now=work.now)
+
+
+def _newest_tables(work, key: str) -> dmn.Decisions:
+    wanted = select(decision).where(decision.c.key == key).order_by(decision.c.version.desc()).limit(1)
+    return _tables_of(work, work.one(wanted), key)
+
+
+def _tables_of(work, row, key: str) -> dmn.Decisions:
     if row is None:
         raise NotFound("There is no decision '%(key)s'.", key=key)
-    tables = _shelf(work).get("dmn", row["digest"], lambda: dmn.parse(read(work, row["digest"])))
-    return dmn.evaluate(tables, key, variables, now=work.now)
+    return _shelf(work).get("dmn", row["digest"], lambda: dmn.parse(read(work, row["digest"])))
+
+
+def try_expression(work, text: str, variables: dict[str, Any]) -> dmn.Answer:
+    """What an expression comes to for these values, and why something in it is null. Nothing is kept. Never raises for FEEL."""
+    access.require(work, "draft", "definition", None)
+    try:
+        expression = feel.compile(text.strip().removeprefix("="), [name for name in variables if " " in name])
+        value, why = expression.explain(variables, now=work.now, zone=work.calendar.zone, budget=feel.Budget(seconds=TRIAL))
+    except feel.FeelError as error:
+        value, why = None, (_as_diagnosis(error),)
+    return dmn.Answer(value, (), why)
+
+
+def try_decision(work, key: str, variables: dict[str, Any], data: bytes | None = None) -> dmn.Answer:
+    """The same for a deployed decision, or for one of a file that is not deployed. Raises NotFound, Invalid."""
+    access.require(work, "draft", "definition", None)
+    tables = dmn.parse(data) if data is not None else _newest_tables(work, key)
+    wanted = key or next(reversed(tables.decisions), "")
+    try:
+        budget = feel.Budget(seconds=TRIAL)
+        return dmn.evaluate(tables, wanted, variables, now=work.now, zone=work.calendar.zone, budget=budget)
+    except feel.FeelError as error:
+        return dmn.Answer(None, (), (_as_diagnosis(error),))
+
+
+def _as_diagnosis(error: feel.FeelError) -> feel.Diagnosis:
+    params = tuple((name, str(value)) for name, value in error.params.items())
+    return feel.Diagnosis("expression", error.message, error.position, params)
 
 
 def decisions(work) -> list:
@@ -299,17 +337,19 @@ def _known(work, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What a model may name: what is deployed, and what comes with it."""
     models, tables = parsed["bpmn"].values(), parsed["dmn"].values()
     processes = set(work.execute(select(definition.c.key).distinct()).scalars())
+    schemas = _schemas(work, parsed)
     return {
         "decisions": {d.id for one in tables for d in one.decisions.values()} | {d["key"] for d in decisions(work)},
         "forms": {one.key for one in parsed["json"].values()} | set(work.execute(select(form.c.key)).scalars()),
-        "fields": _fields(work, parsed),
+        "fields": {key: lint.fields_of(schema) for key, schema in schemas.items()},
+        "shapes": {key: lint.types_of(schema) for key, schema in schemas.items()},
         "services": services.known() or None,
         "processes": processes | {key for one in models for key in one.processes},
     }
 
 
-def _fields(work, parsed: dict[str, dict[str, Any]]) -> dict[str, dict[str, bool]]:
-    """The fields of each form that the models open."""
+def _schemas(work, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The schema of each form that the models open."""
     fresh = {one.key: one for one in parsed["json"].values()}
     elements = (e for model in parsed["bpmn"].values() for p in model.processes.values() for e in p.elements.values())
     found = {}
@@ -317,7 +357,7 @@ def _fields(work, parsed: dict[str, dict[str, Any]]) -> dict[str, dict[str, bool
         digest = form_digest(work, None, key) if key not in fresh else None
         one = fresh.get(key) or (forms.load(work, digest) if digest else None)
         if one is not None:
-            found[key] = lint.fields_of(one.schema)
+            found[key] = one.schema
     return found
 
 

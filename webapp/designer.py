@@ -8,11 +8,13 @@ draft that is refused, and the page comes back with what was drawn.
 
 from __future__ import annotations
 
+import json
+
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import access, lint, repository
-from engine.errors import Invalid
+from engine import access, feel, lint, repository
+from engine.errors import Invalid, Refused
 from webapp import render
 from webapp.session import doing, reading
 
@@ -38,7 +40,9 @@ def draw(definition_id: str):
 
 
 def _page(name: str, xml: str, refused: Invalid | None = None):
-    page = render_template("designer.html", name=name, xml=xml, refused=refused, problems=refused.problems if refused else ())
+    with reading() as work:
+        tables = repository.decisions(work)
+    page = render_template("designer.html", name=name, xml=xml, refused=refused, decisions=tables)
     return page, refused.status if refused else 200
 
 
@@ -53,7 +57,8 @@ def check():
 
 
 def _problem(one) -> dict:
-    return {"where": one.where, "rule": one.rule, "severity": one.severity, "sentence": render.say(one), "mend": render.mend(one)}
+    said = {"where": one.where, "rule": one.rule, "severity": one.severity, "sentence": render.say(one), "mend": render.mend(one)}
+    return said | render.excerpt(one)
 
 
 def _mends(data: bytes) -> list[dict]:
@@ -113,3 +118,69 @@ def publish():
         return redirect(url_for("processes.listed"), 303)
     flash(_("%(name)s is published as version %(version)s.", name=render.t(row["name"]), version=row["version"]), "done")
     return redirect(url_for("processes.show", key=row["key"]), 303)
+
+
+# --- trying -------------------------------------------------------------------------------------
+@pages.get("/designer/try")
+def try_form():
+    """An expression or a decision table against values, before it is published."""
+    with reading() as work:
+        access.require(work, "draft", "definition", None)
+        return render_template("designer_try.html", decisions=repository.decisions(work), tried=None)
+
+
+@pages.post("/designer/try")
+def try_out():
+    """The value, the rules that hit, and where it is null why. The answer alone when a script asks for it."""
+    text, key = request.form.get("expression", ""), request.form.get("decision", "")
+    file = request.files.get("table")
+    refused, tried = None, None
+    with reading() as work:
+        access.require(work, "draft", "definition", None)
+        try:
+            tried = _tried(work, text, key, file.read(LARGEST) if file else None)
+        except Refused as error:
+            refused = error
+        page = "_tried.html" if request.headers.get("X-Part") else "designer_try.html"
+        shown = render_template(page, decisions=repository.decisions(work), tried=tried, refused=refused, expression=text)
+    return shown, refused.status if refused else 200
+
+
+def _tried(work, text: str, key: str, table: bytes | None) -> dict:
+    values = values_of(request.form.get("values", ""))
+    is_table = request.form.get("what") == "table"
+    if is_table and not key and not table:
+        raise Invalid("Choose a decision or a file first.")
+    if is_table:
+        answer = repository.try_decision(work, key, values, table or None)
+    elif not text.strip():
+        raise Invalid("Write an expression first.")
+    else:
+        answer = repository.try_expression(work, text, values)
+    shown = "" if is_table else text.strip().removeprefix("=")
+    return {
+        "value": feel.literal(answer.value), "is_null": answer.value is None, "hits": answer.hits,
+        "why": [_why(one, shown) for one in answer.diagnoses],
+    }  # fmt: skip
+
+
+def _why(one: feel.Diagnosis, text: str) -> dict:
+    return {"sentence": _(one.sentence, **dict(one.params)), **render.marked(text, one.position)}
+
+
+def values_of(text: str) -> dict:
+    """Values as a page takes them: a JSON object, or a FEEL context where dates are wanted. Raises Invalid."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        found = _context_of(text)
+    if not isinstance(found, dict):
+        raise Invalid('Values are written as {"amount": 5000, "kind": "purchase"}.')
+    return found
+
+
+def _context_of(text: str):
+    try:
+        return feel.evaluate(text, budget=feel.Budget(seconds=1))
+    except feel.FeelError:
+        return None

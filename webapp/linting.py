@@ -124,10 +124,12 @@ def _serve(pipe, home: Path, files: list[Path]) -> None:
 def known_at(home: Path, files: Iterable[Path]) -> lint.Known:
     """What a model may name: what the project has, and what the files bring themselves."""
     everything = [*files, *home.glob("processes/*/*"), *home.glob("forms/*/*.json")]
-    fields = {_key(path): lint.fields_of(_json(path)) for path in everything if path.suffix == ".json"}
+    schemas = {_key(path): _json(path) for path in everything if path.suffix == ".json"}
+    fields = {key: lint.fields_of(schema) for key, schema in schemas.items()}
     return lint.Known(
         policies=_policies(home), decisions=_ids(everything, (".dmn",), "decision"), forms=set(fields), fields=fields,
         services=set(services.known()), processes=_ids(everything, MODELS[:1], "process"),
+        shapes={key: lint.types_of(schema) for key, schema in schemas.items()},
     )  # fmt: skip
 
 
@@ -214,14 +216,31 @@ def as_text(found: list[Checked]) -> str:
     lines = []
     for one in found:
         lines += [f"{one.path}:"] if one.problems else []
-        lines += [f"  {p.severity}: {p.where or 'file'}: {p} [{p.rule}]" for p in one.problems]
+        lines += [f"  {p.severity}: {p.where or 'file'}: {p} [{p.rule}]{_excerpt(p)}" for p in one.problems]
     counts = [sum(p.severity == severity for one in found for p in one.problems) for severity in LEVELS]
     total = "{} errors, {} warnings, {} remarks".format(*counts) if any(counts) else "no problems found"
     return "\n".join([*lines, f"{len(found)} files: {total}."])
 
 
+def _excerpt(problem: Problem) -> str:
+    """The expression that the problem speaks of, from the place on that it means."""
+    said = _expression(problem)
+    return f" at '{said['expression'][said['position'] :][:60]}'" if said else ""
+
+
+def _expression(problem: Problem) -> dict:
+    """{expression, position}: FEEL and the place in it that is meant, counted from 0; empty where there is none."""
+    params = dict(problem.params)
+    if "text" not in params or "at" not in params:
+        return {}
+    return {"expression": params["text"], "position": int(params["at"])}
+
+
 def as_json(found: list[Checked]) -> str:
-    """{"files": [{path, opens, deployable, problems: [{element, rule, severity, sentence, mend}], mends}]}"""
+    """{"files": [{path, opens, deployable, problems: [{element, rule, severity, sentence, mend}], mends}]}
+
+    A problem in FEEL has its "expression" and the "position" in it besides.
+    """
     files = [
         {
             "path": one.path, "opens": one.opens, "deployable": one.deployable,
@@ -233,10 +252,10 @@ def as_json(found: list[Checked]) -> str:
     return json.dumps({"files": files}, ensure_ascii=False, indent=1)
 
 
-def _plain(problem: Problem, checked: Checked) -> dict[str, str]:
+def _plain(problem: Problem, checked: Checked) -> dict:
     return {
         "element": problem.where, "rule": problem.rule, "severity": problem.severity, "sentence": str(problem),
-        "mend": _mend(problem, checked),
+        "mend": _mend(problem, checked), **_expression(problem),
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -166,10 +167,32 @@ def _filled(message: str, params: dict[str, Any]) -> str:
     return said % params if params else said
 
 
+def excerpt(problem: Problem) -> dict[str, str]:
+    """The expression that a problem speaks of, cut at the place that it means; nothing when it speaks of none."""
+    params = dict(problem.params)
+    return marked(params["text"], int(params["at"])) if "text" in params and "at" in params else {}
+
+
+#: signs of an expression that are shown before and behind the place that is meant
+AROUND = 60
+WORD = re.compile(r"\w+|\S")
+
+
+def marked(text: str, at: int) -> dict[str, str]:
+    """A text as what stands before the place, the word at it, and what stands behind."""
+    if not text or not 0 <= at <= len(text):
+        return {}
+    found = WORD.match(text, at)
+    end = found.end() if found else at
+    before = ("…" if at > AROUND else "") + text[max(0, at - AROUND) : at]
+    behind = text[end : end + AROUND] + ("…" if len(text) > end + AROUND else "")
+    return {"before": before, "word": text[at:end], "behind": behind, "text": text}
+
+
 def problems(refused: Refused) -> list[dict[str, str]]:
     """Each thing that is wrong, for scripts and the canvas."""
     return [
-        {"where": p.where, "rule": p.rule, "severity": p.severity, "sentence": say(p), "mend": mend(p)}
+        {"where": p.where, "rule": p.rule, "severity": p.severity, "sentence": say(p), "mend": mend(p)} | excerpt(p)
         for p in refused.problems
     ]
 
@@ -192,7 +215,8 @@ def words() -> dict[str, str]:
         "zoom_in": _("Zoom in"), "zoom_out": _("Zoom out"), "fit": _("Fit to window"), "copied": _("Copied"),
         "nothing_found": _("Nothing found"), "table": _("Numbers as a table"),
         "no_diagram": _("The diagram cannot be shown."), "choose_files": _("Drop files here or choose them"),
-        "sound": _("No problems found."), "added": _("added"), "changed": _("changed"), "removed": _("removed"),
+        "sound": _("No problems found."), "try_it": _("Try this expression"),
+        "added": _("added"), "changed": _("changed"), "removed": _("removed"),
         "moved": _("moved"),
     }  # fmt: skip
 
@@ -472,7 +496,7 @@ def link_of(query: dict[str, Any]) -> str:
 def install(app) -> None:
     app.jinja_env.filters.update(
         t=t, moment=moment, full=full, span=span, due=due, size=size, shown=shown, state=state_word,
-        outcome=outcome_word, kind=kind_word, tone=tone, event=event_word, say=say, mend=mend,
+        outcome=outcome_word, kind=kind_word, tone=tone, event=event_word, say=say, mend=mend, excerpt=excerpt,
         input_value=input_value,
     )  # fmt: skip
     app.jinja_env.globals.update(

@@ -6,18 +6,21 @@ Every problem names the element by its id and, where cases are concerned, an exa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from itertools import combinations
 from typing import Any
 
-from engine.dmn.model import Decision, Decisions, Knowledge, Service
+from engine.dmn.model import Decision, Decisions, Input, Knowledge, Service
 from engine.dmn.space import Space, checking, constants_in, is_ordinary
 from engine.dmn.tables import POLICIES, Table
 from engine.errors import Problem
+from engine.feel import Tests, inference
 from engine.feel.builtins import BUILTINS
 from engine.feel.compiler import Run, Scope
-from engine.feel.errors import Exhausted
-from engine.feel.types import conform
+from engine.feel.errors import Exhausted, FeelError
+from engine.feel.types import Type, conform
 from engine.feel.values import contained, kind_of, literal
 
 #: pairs of rules beyond these are not compared
@@ -33,8 +36,7 @@ def check(decisions: Decisions) -> list[Problem]:
     for element in decisions.elements():
         found += requirements(decisions, element)
     for element in [*decisions.decisions.values(), *decisions.knowledge.values()]:
-        found += logic(element)
-        found += names(decisions, element)
+        found += [*logic(element), *names(decisions, element), *kinds(decisions, element)]
         for table in element.logic.tables if element.logic else ():
             found += of_table(table)
     return sorted(dict.fromkeys(found), key=lambda one: ("error", "warning", "info").index(one.severity))
@@ -96,10 +98,74 @@ def names(decisions: Decisions, element: Decision | Knowledge) -> Iterator[Probl
     is_drawn = bool(decisions.inputs) or isinstance(element, Knowledge)
     for where, text, bound in element.logic.texts:
         for name in sorted(text.calls - BUILTINS.keys() - seen - bound):
-            yield problem(where, "dmn.unknown-function", "There is no function '%(name)s'.", name=name)
+            sentence = "There is no function '%(name)s'."
+            near = nearest(name, BUILTINS.keys() | seen | bound)
+            if near:
+                sentence = "There is no function '%(name)s'; is '%(near)s' meant?"
+            yield problem(where, "dmn.unknown-function", sentence, name=name, near=near, **place(text, name))
         for name in sorted(text.reads - text.maybe - seen - bound) if is_drawn else ():
-            yield problem(where, "dmn.unknown-variable", "There is no variable '%(name)s' here.", "warning",
-                          mend="Draw a requirement to what provides it.", name=name)  # fmt: skip
+            sentence = "There is no variable '%(name)s' here."
+            near = nearest(name, seen | bound)
+            if near:
+                sentence = "There is no variable '%(name)s' here; is '%(near)s' meant?"
+            yield problem(where, "dmn.unknown-variable", sentence, "warning", mend="Draw a requirement to what provides it.",
+                          name=name, near=near, **place(text, name))  # fmt: skip
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    return next(iter(get_close_matches(name, known, 1, 0.75)), "")
+
+
+def place(text: Any, name: str) -> dict[str, str]:
+    """An expression and where a name stands in it, for those who show it."""
+    found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.text)
+    return {"text": text.text[:2000], "at": str(found.start() if found else 0)}
+
+
+# --- types ------------------------------------------------------------------------------------
+def kinds(decisions: Decisions, element: Decision | Knowledge) -> Iterator[Problem]:
+    """Expressions and cells in which types stand together that cannot match."""
+    if element.logic is None:
+        return
+    known = known_types(decisions, element)
+    columns = {id(tests): column_type(clause, known) for table in element.logic.tables for clause in table.clauses
+               for tests in clause.tests if tests is not None and not _is_told(clause)}  # fmt: skip
+    for where, text, bound in element.logic.texts:
+        here = {name: kind for name, kind in known.items() if name not in bound}
+        for finding in seen_in(text, here, columns.get(id(text))).findings[:MOST_TOLD]:
+            is_call = finding.kind == "argument" and "%(type)s" not in finding.sentence
+            yield problem(where, f"dmn.{finding.kind}", finding.sentence, "error" if is_call else "warning",
+                          **dict(finding.params), text=text.text[:2000], at=max(finding.position, 0))  # fmt: skip
+
+
+def known_types(decisions: Decisions, element: Decision | Knowledge) -> dict[str, Type]:
+    """Types of what an element requires and of its parameters."""
+    found = {one.name: one.type for href in element.requires if (held := decisions.at(href)) for one in (held[1],)
+             if isinstance(one, Input | Decision) and held[0] is decisions}  # fmt: skip
+    logic = element.logic
+    found.update(zip(logic.parameters, logic.types, strict=False))
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def column_type(clause: Any, known: dict[str, Type]) -> Type | None:
+    try:
+        return clause.type or inference.look(clause.text, known, known).type
+    except FeelError:
+        return clause.type
+
+
+def seen_in(text: Any, known: dict[str, Type], column: Type | None) -> inference.Seen:
+    try:
+        if isinstance(text, Tests):
+            return inference.look_at_tests(text.node[0], column, known)
+        return inference.look(text.text, known, text.reads | text.calls)
+    except FeelError:
+        return inference.Seen()
+
+
+def _is_told(clause: Any) -> bool:
+    """Whether `types` speaks of the cells of the column already."""
+    return clause.type is not None and clause.type.kind not in ("Any", "list", "context")
 
 
 # --- decision tables --------------------------------------------------------------------------
@@ -112,10 +178,18 @@ def of_table(table: Table) -> list[Problem]:
 
 def _of_table(table: Table) -> list[Problem]:
     found = [*hit_policy(table), *types(table), *outputs(table)]
-    if len(table.rules) <= MOST_RULES and table.clauses:
+    if len(table.rules) > MOST_RULES:
+        return [*found, _given_up(table)]
+    if table.clauses:
         space = Space(table)
-        found += [*never(table, space), *overlaps(table, space), *unreachable(table, space), *gaps(table, space)]
+        found += [*never(table, space), *overlaps(table, space), *gaps(table, space), *unreachable(table, space)]
+        found += [_given_up(table)] if space.patience.is_over else []
     return found
+
+
+def _given_up(table: Table) -> Problem:
+    sentence = "The table '%(table)s' has too many cases to look at all of them: gaps and unreachable rules may be missed."
+    return problem(table.id, "dmn.too-much", sentence, "info", table=table.id)
 
 
 def hit_policy(table: Table) -> Iterator[Problem]:
@@ -141,7 +215,8 @@ def types(table: Table) -> Iterator[Problem]:
         if clause.type is None or clause.type.kind in ("Any", "list", "context"):
             continue
         for rule, tests in enumerate(clause.tests):
-            wrong = [one for one in constants_in(tests.node[0], run) if not fits(one, clause.type)] if tests else []
+            held = constants_in(tests.node[0], run) if tests else ()
+            wrong = [one for one in held if one is not None and not fits(one, clause.type)]
             if wrong:
                 yield problem(
                     table.rules[rule].id, "dmn.type",
@@ -211,18 +286,47 @@ def _overlap(table: Table, space: Space, one: int, other: int, case: tuple) -> P
 
 
 def unreachable(table: Table, space: Space) -> Iterator[Problem]:
-    """Rules of a FIRST table whose every case an earlier rule takes."""
-    if table.policy != "FIRST":
-        return
-    for rule in range(1, space.rules):
-        if not _is_told(space, rule) or space.is_empty(rule):
+    """Rules of a FIRST or PRIORITY table whose every case rules before it, or of a higher priority, take."""
+    before = _before(table)
+    for rule in range(space.rules) if before else ():
+        if not _is_judged(space, rule) or space.is_empty(rule) or space.patience.is_over:
             continue
-        if space.uncovered([one for one in range(rule) if _is_told(space, one)], rule) is None:
-            sentence = "Rule %(rule)s is never reached: earlier rules take all its cases."
-            yield problem(table.rules[rule].id, "dmn.unreachable", sentence, "warning", rule=rule + 1)
+        masking = [one for one in range(space.rules) if before[one] < before[rule] and _is_judged(space, one)]
+        if masking and space.uncovered(masking, rule) is None and not space.patience.is_over:
+            takers = [one for one in masking if all(a.mask(one) & a.mask(rule) for a in space.axes)]
+            said = ", ".join(str(one + 1) for one in takers[:MOST_TOLD])
+            yield _masked(table, space, rule, masking, said)
 
 
-def _is_told(space: Space, rule: int) -> bool:
+def _masked(table: Table, space: Space, rule: int, masking: list[int], others: str) -> Problem:
+    sentence, severity = "Rule %(rule)s is never reached: rules %(others)s take all its cases.", "warning"
+    if space.uncovered(masking, rule, missing=True) is not None:
+        sentence = "Rule %(rule)s is only reached when a value is missing: rules %(others)s take all its other cases."
+        severity = "info" if all(held.mask(rule) == held.all for held in space.axes) else "warning"
+    return problem(table.rules[rule].id, "dmn.unreachable", sentence, severity, rule=rule + 1, others=others)
+
+
+def _before(table: Table) -> list[tuple]:
+    """For each rule what decides which one answers, the lower the sooner; nothing where that is not known beforehand."""
+    if table.policy == "FIRST":
+        return [(rule,) for rule in range(len(table.rules))]
+    if table.policy != "PRIORITY":
+        return []
+    run = checking()
+    ranks = [
+        tuple(_rank(constant_of(cell, run), output.values) for output, cell in zip(table.outputs, one.outputs, strict=False))
+        for one in table.rules
+    ]
+    return [] if any(None in rank for rank in ranks) else [(*rank, place) for place, rank in enumerate(ranks)]
+
+
+def _rank(value: Any, values: tuple[Any, ...]) -> int | None:
+    if value is None:
+        return None
+    return next((place for place, one in enumerate(values) if contained(value, one) is True), len(values))
+
+
+def _is_judged(space: Space, rule: int) -> bool:
     return all(held.passes[rule] is not None for held in space.axes)
 
 

@@ -116,7 +116,12 @@ class Types:
         except feel.FeelError as error:
             self._problems.append(expression_problem(place_of(element), error, text))
             return None
-        return lambda value: value is None or tests.run(value, Scope({}, None, _short_run())) is True
+
+        def allows(value: Any) -> bool:
+            return value is None or tests.run(value, Scope({}, None, _short_run())) is True
+
+        allows.tests = (tests,)  # for those who look for cases
+        return allows
 
 
 def _short_run() -> Run:
@@ -139,5 +144,13 @@ def _restricted(made: Type, allows: Callable[[Any], bool] | None) -> Type:
     if allows is None:
         return made
     before = made.allows
-    both = allows if before is None else (lambda value: before(value) and allows(value))
+    both = allows if before is None else _both(before, allows)
     return Type(made.kind, made.name, made.item, made.parts, made.result, both)
+
+
+def _both(one: Callable[[Any], bool], other: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def allows(value: Any) -> bool:
+        return one(value) and other(value)
+
+    allows.tests = getattr(one, "tests", ()) + getattr(other, "tests", ())
+    return allows

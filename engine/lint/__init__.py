@@ -15,7 +15,9 @@ from typing import Any
 
 from engine import bpmn, xmlgate
 from engine.errors import Invalid, Problem
-from engine.lint import drawing, flow, people, references, variables
+from engine.feel.types import Type
+from engine.lint import drawing, flow, kinds, paths, people, references, variables
+from engine.lint.kinds import types_of
 from engine.lint.look import Known, Look
 from engine.lint.mending import Mend, apply, mends
 from engine.lint.people import APPROVAL, SEPARATION, WORDS
@@ -23,10 +25,10 @@ from engine.policies import Policies
 
 __all__ = [
     "APPROVAL", "RULES", "SEPARATION", "WORDS", "Known", "Look", "Mend", "Report", "apply", "check", "fields_of",
-    "inspect", "mends",
+    "inspect", "mends", "types_of",
 ]  # fmt: skip
 
-RULES = (*drawing.RULES, *flow.RULES, *people.RULES, *references.RULES, *variables.RULES)
+RULES = (*drawing.RULES, *flow.RULES, *people.RULES, *references.RULES, *variables.RULES, *kinds.RULES, *paths.RULES)
 NOTHING = Known()
 
 
@@ -45,9 +47,10 @@ def check(
     data: bytes, *, policies: Policies | None = None, decisions: Collection[str] | None = None,
     forms: Collection[str] | None = None, fields: Mapping[str, Mapping[str, bool]] | None = None,
     services: Collection[str] | None = None, processes: Collection[str] | None = None,
+    shapes: Mapping[str, Mapping[str, Type]] | None = None,
 ) -> list[Problem]:  # fmt: skip
     """All that is wrong with a model; None is what nobody knows, see `Known`. Raises Invalid for what is no BPMN."""
-    return _look(data, Known(policies, decisions, forms, fields or {}, services, processes)).problems
+    return _look(data, Known(policies, decisions, forms, fields or {}, services, processes, shapes or {})).problems
 
 
 def inspect(data: bytes, known: Known = NOTHING) -> Report:

@@ -15,6 +15,7 @@ from typing import Any
 from engine.bpmn.model import Element, Model, Process
 from engine.bpmn.parser import SCOPES
 from engine.errors import Problem
+from engine.feel.types import Type
 from engine.policies import Policies
 
 GATEWAYS = frozenset({
@@ -42,6 +43,8 @@ class Known:
     services: Collection[str] | None = None
     #: ids of processes that a call may name, besides those of the file itself
     processes: Collection[str] | None = None
+    #: key of a form -> name of a field -> type of its value, where it has one
+    shapes: Mapping[str, Mapping[str, Type]] = field(default_factory=dict)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from engine import feel
 from engine.bpmn.model import Element, Formula, Process
+from engine.lint.kinds import everywhere, place, seen
 from engine.lint.look import Look, name_of
 from engine.lint.people import constant
 from engine.lint.references import formulas
@@ -28,6 +29,7 @@ COUNTERS = frozenset(
         "numberOfTerminatedInstances",
     }
 )
+GIVEN_NAMES = GIVEN | COUNTERS
 #: for how many unknown names of a process a similar one is looked for
 GUESSES = 100
 #: what brings results whose names no model says
@@ -40,14 +42,14 @@ def written(process: Process, look: Look) -> tuple[set[str], bool]:
     found = set(GIVEN | COUNTERS)
     is_open = not any(one.form_key for one in process.root.children if one.kind == "startEvent")
     for element in process.elements.values():
-        found |= _written_by(element)
+        found |= written_by(element)
         fields = look.known.fields.get(element.form_key) if element.form_key else {}
-        is_open = is_open or fields is None or _brings_anything(element)
+        is_open = is_open or fields is None or brings_anything(element)
         found |= set(fields or ())
     return found, is_open
 
 
-def _written_by(element: Element) -> set[str]:
+def written_by(element: Element) -> set[str]:
     names = [target for target, _ in (*element.inputs, *element.outputs)]
     names += [element.result_variable] if element.result_variable else []
     names += ["result"] if element.decision is not None and not element.result_variable else []
@@ -56,7 +58,7 @@ def _written_by(element: Element) -> set[str]:
     return {name.partition(".")[0] for name in names if name}
 
 
-def _brings_anything(element: Element) -> bool:
+def brings_anything(element: Element) -> bool:
     if element.outputs:
         return False
     if element.kind in BRINGS or (element.service_type is not None):
@@ -101,10 +103,10 @@ def variables_are_written(look: Look) -> None:
         known, is_open = written(process, look)
         near: dict[str, str | None] = {}
         for where, formula in expressions(process):
-            for name in sorted(_reads(formula) - known):
+            for name in sorted(reads(formula) - known):
                 if name not in near:
                     near[name] = _nearest(name, known) if len(near) < GUESSES else None
-                _say_unknown(look, where, name, near[name], is_open)
+                _say_unknown(look, where, formula, name, near[name], is_open)
 
 
 def _nearest(name: str, known: set[str]) -> str | None:
@@ -112,27 +114,16 @@ def _nearest(name: str, known: set[str]) -> str | None:
     return next(iter(get_close_matches(name, alike, 1, 0.8)), None)
 
 
-def _say_unknown(look: Look, where: str, name: str, near: str | None, is_open: bool) -> None:
+def _say_unknown(look: Look, where: str, formula: Formula, name: str, near: str | None, is_open: bool) -> None:
+    if near is None and is_open:
+        return
+    sentence = "Nothing writes variable '%(variable)s'."
     if near is not None:
-        look.say(
-            where,
-            "feel.unknown-variable",
-            "Nothing writes variable '%(variable)s'; is '%(near)s' meant?",
-            "warning",
-            variable=name,
-            near=near,
-        )
-    elif not is_open:
-        look.say(
-            where,
-            "feel.unknown-variable",
-            "Nothing writes variable '%(variable)s'.",
-            "warning",
-            variable=name,
-        )
+        sentence = "Nothing writes variable '%(variable)s'; is '%(near)s' meant?"
+    look.say(where, "feel.unknown-variable", sentence, "warning", variable=name, near=near or "", **place_of(formula, name))
 
 
-def _reads(formula: Formula) -> set[str]:
+def reads(formula: Formula) -> set[str]:
     """Variables that it reads and does not itself take for possibly missing."""
     expression = formula.expression
     return set(expression.reads - expression.maybe) if expression is not None else set()
@@ -140,23 +131,18 @@ def _reads(formula: Formula) -> set[str]:
 
 def functions_exist(look: Look) -> None:
     for process in look.processes:
-        for where, formula in _all(process):
-            for name in sorted(
-                (formula.expression.calls if formula.expression else set()) - feel.BUILTINS.keys()
-            ):
-                look.say(
-                    where, "feel.unknown-function", "There is no function '%(function)s'.", function=name
-                )
+        for where, formula in everywhere(process):
+            for name in sorted((formula.expression.calls if formula.expression else set()) - feel.BUILTINS.keys()):
+                near = next(iter(get_close_matches(name, feel.BUILTINS, 1, 0.7)), None)
+                sentence = "There is no function '%(function)s'."
+                if near is not None:
+                    sentence = "There is no function '%(function)s'; is '%(near)s' meant?"
+                look.say(where, "feel.unknown-function", sentence, function=name, near=near or "", **place_of(formula, name))
 
 
-def _all(process: Process) -> Iterator[tuple[str, Formula]]:
-    for element in process.elements.values():
-        yield from ((element.id, formula) for formula in formulas(element))
-        if element.loop is not None:
-            loop = element.loop
-            every = (loop.collection, loop.cardinality, loop.condition, loop.output_element, loop.completion)
-            yield from ((element.id, one) for one in every if one is not None)
-    yield from ((flow.id, flow.condition) for flow in process.flows.values() if flow.condition is not None)
+def place_of(formula: Formula, name: str) -> dict[str, str]:
+    """Where a name stands in an expression."""
+    return place(formula, seen(formula, {}).places.get(name, 0))
 
 
 # --- conditions ---------------------------------------------------------------------------------
@@ -178,8 +164,8 @@ def conditions_are_not_null(look: Look) -> None:
     for process in look.processes:
         optional = _optional(process, look)
         for flow in process.flows.values():
-            empty = sorted(_reads(flow.condition) & optional) if flow.condition is not None else []
-            if empty and _is_null_without_values(flow.condition):
+            empty = sorted(reads(flow.condition) & optional) if flow.condition is not None else []
+            if empty and is_null_without_values(flow.condition):
                 look.say(
                     flow.id,
                     "feel.may-be-null",
@@ -208,13 +194,13 @@ def _optional(process: Process, look: Look) -> set[str]:
     asked: dict[str, bool] = {}
     other: set[str] = set()
     for element in process.elements.values():
-        other |= _written_by(element)
+        other |= written_by(element)
         for name, required in look.known.fields.get(element.form_key or "", {}).items():
             asked[name] = asked.get(name, False) or required
     return {name for name, required in asked.items() if not required} - other
 
 
-def _is_null_without_values(formula: Formula) -> bool:
+def is_null_without_values(formula: Formula) -> bool:
     try:
         return not isinstance(formula.expression.evaluate(dict.fromkeys(formula.reads)), bool)
     except feel.FeelError:

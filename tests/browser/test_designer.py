@@ -24,6 +24,30 @@ def test_the_canvas_shows_the_model_its_problems_and_mends_it_by_a_click(site):
     assert not wrong
 
 
+def test_an_expression_of_a_problem_is_tried_beside_the_drawing(site):
+    context = site.context("dirk", viewport={"width": 390, "height": 844})
+    context.set_default_timeout(20_000)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto("/designer")
+    page.wait_for_selector("form[data-modeler][data-ready='1']")
+    odd = drawn(CHOICE.replace(b"=1 = 1", b'=amount + &quot;a&quot; = cuont([1])'))
+    page.set_input_files("[data-modeler-open]", {"name": "x.bpmn", "mimeType": "application/xml", "buffer": odd})
+    row = page.locator("[data-modeler-problems] li", has_text="cuont")
+    assert row.first.locator("mark").inner_text() == "cuont"
+    row.first.get_by_role("button", name="Try this expression").click()
+    assert page.input_value("#try-expression") == 'amount + "a" = cuont([1])'
+    page.fill("#try-values", '{"amount": 5}')
+    page.press("#try-values", "Tab")
+    page.get_by_role("button", name="Try the expression").press("Enter")
+    page.wait_for_selector("[data-try-answer] mark")
+    assert "'+' does not work on a number and a string." in page.inner_text("[data-try-answer]")
+    assert page.locator(".djs-element[data-element-id='g']").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+    assert not wrong
+
+
 def drawn(data: bytes) -> bytes:
     """The model with a picture, as a tool would save it."""
     shapes = "".join(

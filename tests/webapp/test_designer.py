@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from pathlib import Path
+
 import pytest
 
 from engine import people, repository
 from tests.engine.small import flow, model, path, task_of
+from tests.webapp.test_api import Caller
 from tests.webapp.visitor import MODEL, Visitor
 from webapp import create_app
 
+HOME = Path(__file__).resolve().parents[2]
 LOOSE = model(path(task_of("a"), ids=("a",)) + '<bpmn:sequenceFlow id="loose" sourceRef="a" targetRef="gone"/>')
 CHOICE = model(
     '<bpmn:startEvent id="s" name="s"/><bpmn:exclusiveGateway id="g" name="Which?"/><bpmn:endEvent id="e" name="e"/>'
@@ -86,3 +91,60 @@ def test_a_sound_draft_is_published_and_a_wrong_one_comes_back_with_its_problems
     assert answer.location == "/processes/drawn"
     with demo.read(people.SYSTEM) as work:
         assert repository.latest(work, "drawn")["version"] == 1
+
+
+# --- trying -------------------------------------------------------------------------------------
+def tried(visitor: Visitor, status: int = 200, page: str = "/designer/try", **fields):
+    """The page after an expression or a table was tried in the form of `page`."""
+    token = visitor.get(page).one('form[action="/designer/try"] input[name="csrf_token"]').get("value")
+    return visitor.client.post("/designer/try", data={"csrf_token": token, **fields}, content_type="multipart/form-data")
+
+
+def test_an_expression_is_tried_against_values_and_null_is_explained_with_its_place(dirk):
+    said = tried(dirk, what="expression", expression="=amount * 2 > 9", values='{"amount": 5}')
+    assert said.status_code == 200 and '<code class="bd-feel">true</code>' in said.text
+    said = tried(dirk, what="expression", expression='gone + "a"', values="{due: @\"2026-03-02\"}")
+    assert "null" in said.text and "<mark>gone</mark>" in said.text and "'gone'" in said.text.replace("&#39;", "'")
+    assert "<mark>)</mark>" in tried(dirk, what="expression", expression="count(1))", values="").text
+
+
+def test_a_decision_is_tried_and_so_is_a_file_that_is_not_published(demo, dirk):
+    said = tried(dirk, what="table", decision="approval_levels", values='{"kind": "purchase", "amount": 5000, "risk": "low"}')
+    assert said.status_code == 200 and "bd-chip-good" in said.text
+    data = (HOME / "processes/permission_change/permission_risk.dmn").read_bytes()
+    said = tried(dirk, what="table", values="{}", table=(BytesIO(data), "x.dmn"))
+    assert said.status_code == 200 and "<code class=\"bd-feel\">" in said.text
+    assert tried(dirk, what="table", decision="nonsense", values="{}").status_code == 404
+    assert tried(dirk, what="table", values="{}", table=(BytesIO(b"<x/>"), "x.dmn")).status_code == 422
+    assert tried(dirk, what="table", values="{}").status_code == 422
+
+
+@pytest.mark.parametrize("values", ["[1]", "nonsense", '"x"', "{"])
+def test_values_that_are_no_object_are_refused_in_a_sentence(dirk, values):
+    assert tried(dirk, what="expression", expression="1", values=values).status_code == 422
+
+
+def test_trying_is_for_who_draws_with_a_token_and_within_a_budget(app, dirk):
+    Visitor(app, "anna").get("/designer/try", 403)
+    assert dirk.client.post("/designer/try", data={"what": "expression", "expression": "1"}).status_code == 400
+    said = tried(dirk, what="expression", expression="for i in 1..10**9 return i", values="{}")
+    assert said.status_code == 200 and "<code class=\"bd-feel\">null</code>" in said.text
+    page = tried(dirk, what="expression", expression='"<script>" + s', values='{"s": "<b>"}').text
+    assert "<script>&" not in page and "&lt;script&gt;&lt;b&gt;" in page
+
+
+def test_a_check_shows_the_expression_and_the_place_in_it(dirk):
+    wrong = CHOICE.replace(b"=1 = 1", b"=1 = cuont([1])")
+    found = asked(dirk, "/designer/check", xml=wrong.decode(), name="x.bpmn")["problems"]
+    (one,) = [p for p in found if p["rule"] == "feel.unknown-function"]
+    assert (one["before"], one["word"], one["behind"], "count" in one["sentence"]) == ("1 = ", "cuont", "([1])", True)
+
+
+def test_programs_may_try_an_expression_and_see_why_it_is_null(app):
+    asks = {"expression": "=amount + gone", "variables": {"amount": 5}}
+    said = Caller(app, "dirk").post("/expressions/evaluate", asks)
+    assert said["value"] is None
+    assert said["diagnoses"][0] == {"sentence": "There is no variable 'gone'.", "position": 9}
+    Caller(app, "dirk").post("/expressions/evaluate", {"expression": ""}, 422)
+    Caller(app, "anna").post("/expressions/evaluate", asks, 403)
+    Caller(app, "dirk", ("write",)).post("/expressions/evaluate", asks, 403)

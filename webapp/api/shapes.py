@@ -199,6 +199,11 @@ class Evaluate(Schema):
     variables = Dict(keys=String(), load_default=dict)
 
 
+class Expression(Schema):
+    expression = String(required=True, validate=Length(min=1, max=20_000), metadata={"description": "FEEL"})
+    variables = Dict(keys=String(), load_default=dict)
+
+
 # --- out --------------------------------------------------------------------------------------
 class Me(Schema):
     id = String()
@@ -462,6 +467,7 @@ class Hit(Schema):
 
 class Diagnosis(Schema):
     sentence = String()
+    position = Integer(metadata={"description": "Where in the expression, counted from 0; -1 when it is nowhere in it"})
 
 
 class Answer(Schema):

@@ -806,13 +806,26 @@ def evaluate(key, json_data):
     return reading(shapes.Answer, ask)
 
 
+@api.post("/expressions/evaluate")
+@needs("read")
+@api.input(shapes.Expression)
+@api.output(shapes.Answer)
+@described("Try an expression against values, and see why it is null", "Decisions")
+def evaluate_expression(json_data):
+    def ask(work):
+        answer = repository.try_expression(work, json_data["expression"], json_data["variables"])
+        return {"json": answer.json, "hits": [], "diagnoses": [_why_null(one) for one in answer.diagnoses]}
+
+    return reading(shapes.Answer, ask)
+
+
 def _hit(one) -> dict:
     notes = [{"name": name, "text": text} for name, text in one.annotations]
     return {"table": one.table, "rule": one.rule, "rule_id": one.rule_id, "annotations": notes}
 
 
 def _why_null(one) -> dict:
-    return {"sentence": translated(one.sentence, **dict(one.params))}
+    return {"sentence": translated(one.sentence, **dict(one.params)), "position": one.position}
 
 
 @api.get("/shares")

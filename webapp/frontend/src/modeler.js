@@ -54,9 +54,36 @@ function listProblems(form, modeler, problems, mends = []) {
     button.addEventListener("click", () => select(modeler, problem.where));
     const mend = mends.find((one) => one.where === problem.where && one.rule === problem.rule);
     return make("li", { className: `bd-problem-${problem.severity}` }, button, problem.mend ? ` ${problem.mend}` : "",
-      ...(mend ? [" ", mendButton(form, modeler, mend)] : []));
+      ...excerpt(problem), ...(mend ? [" ", mendButton(form, modeler, mend)] : []));
   });
   place.replaceChildren(...(rows.length ? rows : [make("li", {}, say("sound"))]));
+}
+
+/* The expression that a problem speaks of, its place marked, and the way to try it. */
+function excerpt({ text, before, word, behind }) {
+  if (!text) return [];
+  const code = make("code", { className: "bd-feel" }, before, make("mark", {}, word || "␣"), behind);
+  const again = make("button", { type: "button", className: "btn btn-link btn-sm p-0" }, say("try_it"));
+  again.addEventListener("click", () => {
+    const place = document.getElementById("try-expression");
+    place.value = text;
+    place.focus();
+    place.scrollIntoView({ block: "center" });
+  });
+  return [" ", code, " ", again];
+}
+
+/* Trying answers beside the form, so that the drawing stays. Without scripts the form opens a page of its own. */
+function answerHere(form) {
+  const answer = document.querySelector("[data-try-answer]");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const said = await fetch(form.action, {
+      method: "POST", credentials: "same-origin", body: new FormData(form, event.submitter), headers: { "X-Part": "answer" },
+    });
+    answer.innerHTML = await said.text();
+    answer.scrollIntoView({ block: "nearest" });
+  });
 }
 
 /* A safe mend is made by the server on the draft as it is now, and only when it is asked for. */
@@ -119,6 +146,8 @@ async function mount(form) {
   form.bdModeler = modeler;
   form.dataset.ready = "1";
 }
+
+if (document.querySelector("[data-try-answer]")) document.querySelectorAll("[data-try]").forEach(answerHere);
 
 for (const form of document.querySelectorAll("[data-modeler]")) mount(form).catch((error) => {
   console.error(error);
