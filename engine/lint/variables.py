@@ -26,6 +26,8 @@ COUNTERS = frozenset(
         "numberOfActiveInstances",
         "numberOfCompletedInstances",
         "numberOfTerminatedInstances",
+        "activationCount",
+        "waitingForStart",
     }
 )
 #: for how many unknown names of a process a similar one is looked for
@@ -39,7 +41,7 @@ def written(process: Process, look: Look) -> tuple[set[str], bool]:
     """(variables that something in the process writes, whether others may come from where nobody can see)."""
     found = set(GIVEN | COUNTERS)
     is_open = not any(one.form_key for one in process.root.children if one.kind == "startEvent")
-    for element in process.elements.values():
+    for element in (process.root, *process.elements.values()):
         found |= _written_by(element)
         fields = look.known.fields.get(element.form_key) if element.form_key else {}
         is_open = is_open or fields is None or _brings_anything(element)
@@ -48,7 +50,8 @@ def written(process: Process, look: Look) -> tuple[set[str], bool]:
 
 
 def _written_by(element: Element) -> set[str]:
-    names = [target for target, _ in (*element.inputs, *element.outputs)]
+    names = [target for target, _ in (*element.inputs, *element.outputs, *element.data_outputs)]
+    names += [*element.data_objects, element.output_collection]
     names += [element.result_variable] if element.result_variable else []
     names += ["result"] if element.decision is not None and not element.result_variable else []
     if element.loop is not None:
