@@ -15,7 +15,21 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from engine import access, bpmn, copies, dmn, feel, forms, jobs, messages, people, repository, store, tasks
+from engine import (
+    access,
+    bpmn,
+    copies,
+    datastores,
+    dmn,
+    feel,
+    forms,
+    jobs,
+    messages,
+    people,
+    repository,
+    store,
+    tasks,
+)
 from engine.errors import Conflict, Invalid, NotFound, Problem
 from engine.schema import counter, document, incident, instance, job
 from engine.services import BpmnError
@@ -29,16 +43,23 @@ SECRET = ("confidential", "secret")
 
 
 class World:
-    """What an instance asks of the outside while it advances: the moment, decisions, working time."""
+    """What an instance asks of the outside while it advances: the moment, decisions, working time, data stores."""
 
-    def __init__(self, work, definition_id: str):
+    def __init__(self, work, definition_id: str, instance_id: str = ""):
         self._work = work
         self._definition_id = definition_id
+        self._instance_id = instance_id
         self.now: datetime = work.now
         self.zone = work.calendar.zone
 
     def decide(self, decision_id: str, binding: str, variables: dict[str, Any]) -> dmn.Answer:
         return repository.decide(self._work, self._definition_id, decision_id, binding, variables)
+
+    def read_store(self, name: str) -> Any:
+        return datastores.read(self._work, name)
+
+    def write_store(self, name: str, value: Any) -> int:
+        return datastores.write(self._work, name, value, self._instance_id)
 
     def working_time(self, start: datetime, duration: timedelta) -> datetime:
         return self._work.calendar.add(start, duration).at
@@ -195,7 +216,7 @@ def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: di
     mapping = mapping or {}
     before = loaded.row["definition_id"]
     loaded.execution = bpmn.migration.migrate(
-        loaded.execution.state(), old, new, World(work, definition_id), mapping
+        loaded.execution.state(), old, new, World(work, definition_id, instance_id), mapping
     )
     store.change(work, loaded, definition_id=definition_id)
     names = {key: mapping.get(key, key) for key in old.elements}
@@ -418,7 +439,7 @@ def _versions(work, loaded: store.Loaded, definition_id: str) -> tuple[bpmn.Proc
 
 
 def _world_of(work, row) -> tuple[bpmn.Process, World]:
-    return repository.process(work, row["definition_id"]), World(work, row["definition_id"])
+    return repository.process(work, row["definition_id"]), World(work, row["definition_id"], row.get("id", ""))
 
 
 def _advance(work, one: store.Loaded) -> None:
@@ -681,7 +702,7 @@ def starter(work) -> dict[str, Any] | None:
 def _begin(work, definition_row, variables: dict[str, Any], *, business_key=None, title=None, element_id=None,
            trigger: str | None = None, caller: store.Loaded | None = None, token: int | None = None) -> store.Loaded:  # fmt: skip
     new_id = work.new_id()
-    process, world = _world_of(work, {"definition_id": definition_row["id"]})
+    process, world = _world_of(work, {"definition_id": definition_row["id"], "id": new_id})
     number = _number_within(work, caller) if caller else _number(work, definition_row["key"])
     row = _row(work, definition_row, new_id, number, business_key, caller, token)
     given = {"case": {"id": row["root_id"], "number": number.split("/")[0]}}

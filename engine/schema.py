@@ -347,6 +347,15 @@ message = Table(
     Column("correlated_at", Moment),
     Index("ix_message_name", "name", "correlation_key"),
 )
+# what processes share: one value for each data store that is drawn
+data_store = Table(
+    "data_store", metadata,
+    Column("name", String(200), primary_key=True),
+    Column("value", JSON),
+    Column("version", Integer, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("instance_id", String(40)),                # the case that wrote it last
+)
 incident = Table(
     "incident", metadata,
     _id(),

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import access, cases, jobs, notifications, people, runtime
+from engine import access, cases, datastores, jobs, notifications, people, runtime
 from engine.errors import Invalid, NotAllowed, NotFound
 from engine.policies import VERBS
 from engine.tasks import Page
@@ -38,6 +38,7 @@ TABS = {
     "substitutions": (N_("Substitutes"), ("people:query",)),
     "messages": (N_("Messages"), ("messages:enter",)),
     "announcements": (N_("Announcements"), ("platform:enter",)),
+    "data_stores": (N_("Data stores"), ("platform:query",)),
     "state": (N_("State of the platform"), ("platform:query",)),
 }
 STATES = {"active": N_("Active accounts"), "ended": N_("Ended accounts"), "all": N_("All accounts")}
@@ -425,6 +426,13 @@ def _minutes(text: str) -> int:
     if not text.isdigit() or not least <= int(text) <= most:
         raise Invalid("A message waits between %(least)s and %(most)s minutes.", least=least, most=most)
     return int(text)
+
+
+# --- data stores ------------------------------------------------------------------------------
+@pages.get("/administration/data-stores")
+def data_stores():
+    with reading() as work:
+        return _page("data_stores", rows=datastores.all_of(work))
 
 
 # --- announcements ----------------------------------------------------------------------------

@@ -52,6 +52,7 @@ RECORDS = {
     "announcement.made": N_("announced"), "job.retried": N_("tried a job again"),
     "element.activated": N_("A step was entered"), "element.completed": N_("A step was done"),
     "element.cancelled": N_("A step was cancelled"), "flow.taken": N_("An arrow was taken"),
+    "data.stored": N_("A data store was written"),
     "task.created": N_("A task appeared"), "error.thrown": N_("An error was thrown"),
     "document.opened": N_("opened a document"), "permission.granted": N_("granted a permission"),
     "permission.revoked": N_("took a permission back"), "membership.granted": N_("granted a role"),

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.bpmn import compensation, loops, timers
+from engine.bpmn import compensation, data, loops, timers
 from engine.bpmn.limits import ElementError
 from engine.bpmn.machine import Node, Token
 from engine.bpmn.model import Formula
@@ -86,15 +86,19 @@ class Activity(Node):
             self.map_out(run, token, values)
         elif values:
             run.write(own, values, self.element.id)
-        if self.element.data_outputs and "body" not in own.data:
+        stored: dict[str, Any] = {}
+        if "body" not in own.data:
             self.write_objects(run, token, own, values)
+            stored = data.store_values(run, self.element, View(own, values))
         if "child" in token.memo:
             loops.child_done(run, token)
+            data.store(run, token, stored)
             return
         if "for" not in token.memo:
             compensation.note(run, token)
         self.end_scope(run, token)
         run.silence(token)
+        data.store(run, token, stored)
         if "for" in token.memo:
             compensation.handled(run, token)
         else:
@@ -108,9 +112,10 @@ class Activity(Node):
 
     def write_objects(self, run: Execution, token: Token, own, values: dict[str, Any]) -> None:
         """Data outputs into the data objects that they are drawn to."""
-        view = View(own, values)
-        said = {target: formula.json(view, run.world) for target, formula in self.element.data_outputs}
-        run.write(token.scope, said, self.element.id)
+        if self.element.data_outputs:
+            view = View(own, values)
+            said = {target: formula.json(view, run.world) for target, formula in self.element.data_outputs}
+            run.write(token.scope, said, self.element.id)
 
     def end_scope(self, run: Execution, token: Token) -> None:
         own = token.memo.pop("scope", None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.bpmn import compensation, errors, timers
+from engine.bpmn import compensation, data, errors, timers
 from engine.bpmn.activities import Activity, SendTask, _text, throw_message
 from engine.bpmn.limits import ElementError
 from engine.bpmn.machine import Node, Token
@@ -60,6 +60,7 @@ class Catch(Node):
             view = View(token.scope, variables)
             said = {target: formula.json(view, run.world) for target, formula in self.element.data_outputs}
             run.write(token.scope, said, self.element.id)
+        data.store(run, token, data.store_values(run, self.element, View(token.scope, variables)))
 
     # --- waiting --------------------------------------------------------------------------------
     def wait_for(self, run: Execution, token: Token, event: EventDefinition) -> None:

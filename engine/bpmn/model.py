@@ -156,6 +156,8 @@ class Element:
     outputs: tuple[tuple[str, Formula], ...] = ()
     #: written to data objects besides, when it completes
     data_outputs: tuple[tuple[str, Formula], ...] = ()
+    #: put into data stores when it completes: (store, formula)
+    store_outputs: tuple[tuple[str, Any], ...] = ()
     #: variables of the data objects that stand in this scope
     data_objects: list[str] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)

@@ -80,9 +80,12 @@ class _Parser:
             for tag in ("message", "signal", "error", "escalation", "itemDefinition")
         }
         self.events = {n.get("id"): n for n in root if local_event(n) and n.get("id")}
+        #: element -> id of the message that a message flow brings to it or takes from it, where it names none itself
+        self.flowing: dict[str, str] = {}
 
     def model(self) -> Model:
         processes: dict[str, Process] = {}
+        self._message_flows()
         for node in self.root.iterfind(f"{BPMN}process"):
             one = _ProcessParser(self, node).process()
             if one.id in processes:
@@ -92,12 +95,47 @@ class _Parser:
             self.problem("", "bpmn.no-process", "The file has no process.")
         return Model(processes, tuple(self.problems))
 
+    def _message_flows(self) -> None:
+        """A message flow joins a throw and a catch of two pools: both mean one message, which one of the three names."""
+        named = {node.get("id"): ref for node in self.root.iter(f"{BPMN}*") if (ref := _message_of(node))}
+        known = {node.get("id"): node for node in self.root.iterfind(f"{BPMN}process//{BPMN}*")}
+        for flow in self.root.iterfind(f"{BPMN}collaboration/{BPMN}messageFlow"):
+            ends = [known.get(_plain(flow.get(side))) for side in ("sourceRef", "targetRef")]
+            said = {ref for one in ends if one is not None and (ref := named.get(one.get("id")))}
+            said |= {flow.get("messageRef")} if flow.get("messageRef") else set()
+            names = {self.named["message"][ref].get("name") for ref in said if ref in self.named["message"]}
+            if len(names) > 1 and None not in ends and all(_is_executed(one) for one in ends):
+                self.problem(
+                    flow.get("id") or "", "bpmn.message-flow",
+                    "A message flow joins different messages (%(names)s); nothing would arrive.",
+                    mend="Let both ends name one message.", names=", ".join(sorted(map(str, names))),
+                )  # fmt: skip
+            elif said:
+                for one in ends:
+                    if one is not None and one.get("id") not in named:
+                        self.flowing[one.get("id")] = sorted(said)[0]
+
     def problem(
         self, where: str, rule: str, sentence: str, severity: str = "error", mend: str = "", **params
     ) -> None:
         self.problems.append(
             Problem(where, rule, sentence, severity, mend, tuple((k, str(v)) for k, v in params.items()))
         )
+
+
+def _plain(ref: str | None) -> str:
+    return (ref or "").rpartition(":")[2]
+
+
+def _message_of(node) -> str | None:
+    """Id of the message that a task or an event names."""
+    found = node.find(f"{BPMN}messageEventDefinition")
+    return _plain((node if found is None else found).get("messageRef")) or None
+
+
+def _is_executed(node) -> bool:
+    process = next((one for one in node.iterancestors() if one.tag == f"{BPMN}process"), None)
+    return process is not None and process.get("isExecutable") == "true"
 
 
 def local_event(node) -> str | None:
@@ -118,7 +156,8 @@ class _ProcessParser:
         self.problem = file.problem
         #: id of a data object or of a reference to one -> variable
         self.data_objects: dict[str, str] = {}
-        self.data_stores: set[str] = set()
+        #: id of a reference to a data store -> (its name for all processes, variable of formulas)
+        self.data_stores: dict[str, tuple[str, str]] = {}
 
     def process(self) -> Process:
         self._collect()
@@ -203,8 +242,9 @@ class _ProcessParser:
                 setattr(element, name, self.formula(element.id, text, always=True))
         for one in extensions(node):
             _ZEEBE.get(local(one), _nothing)(self, element, one)
-        if element.kind in ("sendTask", "receiveTask") and node.get("messageRef"):
-            element.events = (self._message(element, node.get("messageRef"), EventDefinition("message"), node),)
+        ref = node.get("messageRef") or self.file.flowing.get(element.id)
+        if element.kind in ("sendTask", "receiveTask") and ref:
+            element.events = (self._message(element, ref, EventDefinition("message"), node),)
         script = node.find(f"{BPMN}script")
         if (
             element.kind == "scriptTask"
@@ -245,7 +285,7 @@ class _ProcessParser:
         if kind == "timer":
             self._timer(element, node, event)
         elif kind == "message":
-            self._message(element, node.get("messageRef"), event, holder)
+            self._message(element, node.get("messageRef") or self.file.flowing.get(element.id), event, holder)
         elif kind in ("signal", "error", "escalation"):
             self._reference(element, node, event)
         elif kind == "conditional":

@@ -103,6 +103,10 @@ class View(Mapping):
     def __len__(self) -> int:
         return len(self.flat())
 
+    def beside(self, values: dict[str, Any]) -> View:
+        """The same with `values` before all."""
+        return View(self._scope, self._local | values)
+
     def flat(self) -> dict[str, Any]:
         """Everything that can be seen, as one dict."""
         found: dict[str, Any] = {}

@@ -222,13 +222,14 @@ FORMULAS = (
     "activation",
     "completion",
     "active_elements",
+    "output_element",
 )
 
 
 def formulas(element: Element) -> list[Formula]:
     """Every formula of an element but those of its loop and flows."""
     found = [getattr(element, name) for name in FORMULAS]
-    found += [formula for _, formula in (*element.inputs, *element.outputs)]
+    found += [formula for _, formula in (*element.inputs, *element.outputs, *element.data_outputs, *element.store_outputs)]
     for event in element.events:
         found += [event.name, event.correlation_key, event.formula, event.ttl, event.message_id]
     return [one for one in found if one is not None]

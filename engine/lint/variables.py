@@ -27,6 +27,8 @@ COUNTERS = frozenset(
         "numberOfActiveInstances",
         "numberOfCompletedInstances",
         "numberOfTerminatedInstances",
+        "activationCount",
+        "waitingForStart",
     }
 )
 GIVEN_NAMES = GIVEN | COUNTERS
@@ -41,7 +43,7 @@ def written(process: Process, look: Look) -> tuple[set[str], bool]:
     """(variables that something in the process writes, whether others may come from where nobody can see)."""
     found = set(GIVEN | COUNTERS)
     is_open = not any(one.form_key for one in process.root.children if one.kind == "startEvent")
-    for element in process.elements.values():
+    for element in (process.root, *process.elements.values()):
         found |= written_by(element)
         fields = look.known.fields.get(element.form_key) if element.form_key else {}
         is_open = is_open or fields is None or brings_anything(element)
@@ -50,7 +52,8 @@ def written(process: Process, look: Look) -> tuple[set[str], bool]:
 
 
 def written_by(element: Element) -> set[str]:
-    names = [target for target, _ in (*element.inputs, *element.outputs)]
+    names = [target for target, _ in (*element.inputs, *element.outputs, *element.data_outputs)]
+    names += [*element.data_objects, element.output_collection]
     names += [element.result_variable] if element.result_variable else []
     names += ["result"] if element.decision is not None and not element.result_variable else []
     if element.loop is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from engine import people, runtime
+from engine import bpmn, people, runtime
 from engine.errors import Conflict
+from engine.schema import task
 from tests.engine.small import Room, flow, message, model, path, task_of
 
 GO = message("m", "Go")
@@ -176,3 +178,78 @@ def test_people_may_begin_at_any_start_event_without_a_trigger_and_at_no_other(r
     assert waiting(room, first) == ["a"] and waiting(room, second) == ["b"]
     with pytest.raises(Exception, match="cannot begin"), room.platform.work(room.actor("ada")) as work:
         runtime.start(work, "small", {}, element_id="s3")
+
+
+# --- pools --------------------------------------------------------------------------------------
+ORDER = (
+    '<bpmn:message id="order" name="Order"><bpmn:extensionElements><zeebe:subscription correlationKey="=number"/>'
+    "</bpmn:extensionElements></bpmn:message>"
+)
+
+
+def pools(buyer: str, seller: str, flows: str, executable: str = "true") -> bytes:
+    """Two processes in one file, joined by message flows."""
+    collaboration = (
+        '<bpmn:collaboration id="c"><bpmn:participant id="p1" processRef="buyer"/><bpmn:participant id="p2" processRef="seller"/>'
+        f"{flows}</bpmn:collaboration>"
+    )
+    other = f'<bpmn:process id="seller" name="seller" isExecutable="{executable}">{seller}</bpmn:process>'
+    return model(buyer, key="buyer", roots=ORDER + GO + collaboration).replace(b"</bpmn:definitions>", f"{other}</bpmn:definitions>".encode())
+
+
+def message_flow(source: str, target: str, ref: str = "") -> str:
+    return f'<bpmn:messageFlow id="{source}_{target}" sourceRef="{source}" targetRef="{target}"{ref}/>'
+
+
+SENDS = path(event("intermediateThrowEvent", "t", '<bpmn:messageEventDefinition/>', ""), ids=("t",))
+NAMED = '<bpmn:messageEventDefinition messageRef="order"/>'
+
+
+def begins(trigger: str) -> str:
+    return event("startEvent", "begin", trigger) + task_of("serve") + event("endEvent", "stop", "") + flow("begin", "serve") + flow("serve", "stop")
+
+
+@pytest.mark.parametrize(("seller", "ref"), [(begins(NAMED), ""), (begins("<bpmn:messageEventDefinition/>"), ' messageRef="order"')])
+def test_a_message_flow_from_a_throw_begins_the_process_of_another_pool(room, seller, ref):
+    room.deploy(both=pools(SENDS, seller, message_flow("t", "begin", ref)))
+    room.start("buyer", {"number": "7"})
+    room.beat()
+    assert set(room.open_tasks()) == {"serve"}
+
+
+def test_a_conversation_of_two_pools_goes_to_the_case_that_it_is_about(room):
+    buyer = path(
+        event("sendTask", "t", "", 'messageRef="order"').replace('name="t"', 'name="t"'),
+        event("receiveTask", "answer", ""), task_of("pay"), ids=("t", "answer", "pay"),
+    )  # fmt: skip
+    buyer = buyer.replace('<bpmn:sendTask id="t" name="t" messageRef="order"></bpmn:sendTask>', (
+        '<bpmn:sendTask id="t" name="t" messageRef="order"><bpmn:extensionElements><zeebe:ioMapping><zeebe:input source="=key" target="key"/>'
+        "</zeebe:ioMapping></bpmn:extensionElements></bpmn:sendTask>"
+    ))  # fmt: skip
+    seller = event("startEvent", "begin", NAMED) + task_of("serve") + event("endEvent", "told", MESSAGE) + flow("begin", "serve") + flow("serve", "told")
+    room.deploy(both=pools(buyer, seller, message_flow("t", "begin") + message_flow("told", "answer")))
+    first, second = (room.start("buyer", {"number": n, "key": n}) for n in ("1", "2"))
+    room.beat()
+    with room.platform.read(people.SYSTEM) as work:
+        serving = next(r for r in work.all(select(task)) if r["element_id"] == "serve" and sees_key(work, r) == "2")
+    room.complete("serve", root_id=serving["root_id"])
+    for _ in range(3):
+        room.beat()
+    assert waiting(room, first) == [] and waiting(room, second) == ["pay"]
+
+
+def sees_key(work, row) -> str:
+    return runtime.load(work, row["instance_id"]).execution.variables()["key"]
+
+
+def test_a_message_flow_that_joins_different_messages_is_refused(room):
+    thrown = path(event("intermediateThrowEvent", "t", MESSAGE), ids=("t",))
+    found = bpmn.parse(pools(thrown, begins(NAMED), message_flow("t", "begin"))).problems
+    assert [(p.where, p.rule) for p in found if p.severity == "error"] == [("t_begin", "bpmn.message-flow")]
+    drawn = bpmn.parse(pools(thrown, begins(NAMED), message_flow("t", "begin"), executable="false")).problems
+    assert [p.rule for p in drawn if p.severity == "error"] == []
+
+
+def test_a_message_flow_to_a_pool_or_to_nothing_moves_nothing(room):
+    assert not [p for p in bpmn.parse(pools(path(task_of("a"), ids=("a",)), begins(NAMED), message_flow("a", "p2") + message_flow("a", "gone"))).problems
+                if p.severity == "error"]  # fmt: skip

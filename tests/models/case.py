@@ -25,16 +25,24 @@ EVENTS = ("timer", "message", "signal", "condition")
 
 
 class World:
-    """A moment that stands still, one zone, decisions from a table, and working time that is all time."""
+    """A moment that stands still, one zone, decisions from a table, data stores, and working time that is all time."""
 
     def __init__(self, decisions: dict[str, Any] | None = None):
         self.now = MONDAY
         self.zone = SHANGHAI
         self.decisions = decisions or {}
+        self.stores: dict[str, Any] = {}
 
     def decide(self, key: str, binding: str, variables) -> SimpleNamespace:
         said = self.decisions[key]
         return SimpleNamespace(json=said(variables) if callable(said) else said, hits=())
+
+    def read_store(self, name: str) -> Any:
+        return self.stores.get(name)
+
+    def write_store(self, name: str, value: Any) -> int:
+        self.stores[name] = value
+        return 1
 
     def working_time(self, start: datetime, duration: timedelta) -> datetime:
         return start + duration

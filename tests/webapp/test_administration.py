@@ -39,7 +39,7 @@ def groups_of(platform, login: str) -> frozenset[str]:
 
 
 # --- who comes in -----------------------------------------------------------------------------
-PAGES = ("", "/people/new", "/departments", "/groups", "/substitutions", "/messages", "/announcements", "/platform")
+PAGES = ("", "/people/new", "/departments", "/groups", "/substitutions", "/messages", "/announcements", "/data-stores", "/platform")
 
 
 @pytest.mark.parametrize("page", PAGES)
