@@ -175,6 +175,19 @@ def misfits(work, instance_id: str, definition_id: str, mapping: dict[str, str] 
     return bpmn.migration.check(loaded.execution.state(), old, new, mapping or {})
 
 
+def misfits_of(work, instance_ids: list[str], before: str, to: str, mapping: dict[str, str]) -> dict[str, list[Problem]]:
+    """The same for many instances of version `before` at once: id -> what has no place, for those that do not fit."""
+    access.require(work, "repair", "instance", None)
+    old, new = repository.process(work, before), repository.process(work, to)
+    checked = ((one, bpmn.migration.check(state, old, new, mapping)) for one, state in store.states(work, instance_ids))
+    return {one: problems for one, problems in checked if problems}
+
+
+def places_taken(work, before: str, to: str) -> dict[str, str]:
+    """Which step of another version most likely takes the place of one that is gone, by kind and name."""
+    return bpmn.migration.suggest(repository.process(work, before), repository.process(work, to))
+
+
 def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: dict[str, str] | None = None):
     """Move a running case to another version of its process; tasks keep their drafts, timers their moments.
 
@@ -204,7 +217,7 @@ def resolve(work, incident_id: str, action: str, reason: str, variables: dict[st
     if row["state"] != "open":
         raise Conflict("The incident is already resolved.")
     if action not in ("retry", "skip"):
-        raise Invalid("An incident can be retried or skipped, not '%(action)s'.", action=action)
+        raise Invalid("Say whether the incident is to be retried or skipped.")
     loaded = _repairable(work, row["instance_id"], reason)
     work.execute(
         update(incident)
@@ -767,7 +780,22 @@ def _stop(work, loaded: store.Loaded, event_type: str, reason: str, outcome: str
     _say(work, loaded, event_type, reason)
     _ended(work, loaded, "cancelled", outcome)
     settle(work, loaded)
+    _tell_caller(work, loaded)
     return loaded.row
+
+
+def _tell_caller(work, ended: store.Loaded) -> None:
+    """What called a process that was ended by hand would wait for ever: it becomes an incident there."""
+    if ended.row["parent_id"]:
+        caller = load(work, ended.row["parent_id"])
+        if ended.row["parent_token"] in caller.execution.waits:
+            caller.execution.fail(ended.row["parent_token"], "The called process was cancelled.")
+            settle(work, caller)
+
+
+#: whole sentences, so that no word of the database stands in a translated one
+_RESTS = "Case %(number)s is already suspended."
+_RUNS = "Case %(number)s is not suspended; it is running."
 
 
 def _rest(work, instance_id, reason, was, becomes, job_was, job_becomes) -> None:
@@ -776,7 +804,7 @@ def _rest(work, instance_id, reason, was, becomes, job_was, job_becomes) -> None
     access.require(work, verb, "instance", loaded.row)
     tasks.need_reason(reason)
     if loaded.row["state"] != was:
-        raise Conflict("Case %(number)s is already %(state)s.", number=loaded.row["number"], state=becomes)
+        raise Conflict(_RESTS if becomes == "suspended" else _RUNS, number=loaded.row["number"])
     root = loaded.row["root_id"]
     for child_id in work.execute(
         select(instance.c.id).where(instance.c.root_id == root, instance.c.state == was)

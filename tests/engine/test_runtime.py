@@ -305,6 +305,20 @@ BREAKS = (
 )  # fmt: skip
 
 
+def test_a_called_process_that_is_cancelled_by_hand_leaves_its_caller_with_an_incident_and_not_waiting(room):
+    room.deploy(small=model(path(call(), ids=("call",))), called=model(path(task_of("a"), ids=("a",)), "called"))
+    case = room.start()
+    (child,) = rows(room, select(instance).where(instance.c.parent_id == case))
+    with room.platform.work(people.SYSTEM) as work:
+        runtime.cancel(work, child["id"], "It was called by mistake.")
+    (found,) = rows(room, select(incident).where(incident.c.instance_id == case))
+    assert (found["element_id"], found["state"]) == ("call", "open")
+    with room.platform.work(people.SYSTEM) as work:
+        runtime.resolve(work, found["id"], "skip", "We do without.")
+    assert room.row(case)["state"] == "completed"
+    is_sound(room)
+
+
 def test_an_error_that_the_called_does_not_catch_is_caught_by_its_caller(room):
     room.deploy(small=model(path(call(more=CATCHES), ids=("call",)), roots=ERROR), called=model(BREAKS, "called", ERROR))
     case = room.start()
