@@ -169,6 +169,7 @@ def _next(platform, batch_id: str) -> bool:
         except Conflict as busy:
             if attempt == TRIES or isinstance(busy, runtime.Stuck):
                 _refused(platform, item, busy)
+                return True
         except Refused as why:
             _refused(platform, item, why)
             return True
@@ -192,8 +193,6 @@ def _refused(platform, item, why: Refused) -> None:
         params = {name: str(value) for name, value in why.params.items()}
         said = [{"where": p.where, "rule": p.rule, "sentence": p.sentence, "params": dict(p.params)} for p in why.problems]
         _mark(work, item, state="refused", why=why.message, params=params, problems=said)
-    if isinstance(why, runtime.Stuck):
-        why.afterwards(platform)
 
 
 def _mark(work, item, **values) -> bool:

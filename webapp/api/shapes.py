@@ -185,7 +185,8 @@ class Batch(Schema):
     ended_at = DateTime(allow_none=True)
 
 
-class After(Schema):
+class OfBatch(Schema):
+    state = String(load_default="refused", validate=OneOf(["waiting", "done", "refused"]))
     after = Integer(load_default=-1, metadata={"description": "`position` of the last one that is known"})
 
 

@@ -496,7 +496,7 @@ def _acted(result: many.Result) -> dict:
 @needs("admin")
 @api.input(shapes.NewBatch)
 @api.output(shapes.Batch, 201)
-@described("Have a verb done on any number of cases by the worker, each for itself", "Batches")
+@described("Have a verb done on any number of cases by the worker, each for itself", "Instances")
 def begin_batch(json_data):
     def do(work):
         of = {"definition_id": json_data["of_definition"], "process_key": json_data["of_process"]}
@@ -511,23 +511,24 @@ def begin_batch(json_data):
 
 @api.get("/batches")
 @api.output(shapes.Batch(many=True))
-@described("What was begun on many cases, the newest first, and how far it is", "Batches")
+@described("What was begun on many cases, the newest first, and how far it is", "Instances")
 def list_batches():
     return reading(shapes.Batch, batches.list_, many=True)
 
 
 @api.get("/batches/<batch_id>")
 @api.output(shapes.Batch)
-@described("How far one of them is", "Batches")
+@described("How far one of them is", "Instances")
 def batch(batch_id):
     return reading(shapes.Batch, lambda work: batches.one(work, batch_id))
 
 
-@api.get("/batches/<batch_id>/cases/<any(waiting, done, refused):state>")
-@api.input(shapes.After, location="query")
+@api.get("/batches/<batch_id>/cases")
+@api.input(shapes.OfBatch, location="query")
 @api.output(shapes.Acted(many=True))
-@described("Cases of it in one state, 200 at a time, the refused ones with the reason", "Batches")
-def batch_cases(batch_id, state, query_data):
+@described("Cases of it in one state, 200 at a time, the refused ones with the reason", "Instances")
+def batch_cases(batch_id, query_data):
+    state = query_data["state"]
     with platform().read(g.actor) as work:
         rows = batches.items(work, batch_id, state, after=query_data["after"])
     return jsonify([
@@ -540,7 +541,7 @@ def batch_cases(batch_id, state, query_data):
 @needs("admin")
 @api.input(shapes.Reason)
 @api.output(shapes.Batch)
-@described("Leave the cases alone that were not yet come to", "Batches")
+@described("Leave the cases alone that were not yet come to", "Instances")
 def stop_batch(batch_id, json_data):
     return _changed(batch_id, batches.stop, json_data["reason"])
 
@@ -549,7 +550,7 @@ def stop_batch(batch_id, json_data):
 @needs("admin")
 @api.input(shapes.Reason)
 @api.output(shapes.Batch)
-@described("Take up what was stopped, and try again what was refused", "Batches")
+@described("Take up what was stopped, and try again what was refused", "Instances")
 def go_on_batch(batch_id, json_data):
     return _changed(batch_id, batches.go_on, json_data["reason"])
 
