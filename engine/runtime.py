@@ -106,15 +106,35 @@ def send_back(work, task_id: str, element_id: str, reason: str):
     row = tasks.find(work, task_id)
     tasks.refuse_unless_allowed(work, "return", row)
     tasks.need_reason(reason)
-    if element_id not in {one["element_id"] for one in tasks.returnable(work, row)}:
+    found = next((one for one in _ways_back(work, row) if one[2]["element_id"] == element_id), None)
+    if found is None:
         raise Conflict("Task '%(task)s' cannot be returned to that step.", task=row["name"])
+    where, token, step = found
     loaded = load(work, row["instance_id"])
     tasks.close(work, row, {}, "return")
     loaded.kinds.pop(row["token"], None)
-    work.record("task.returned", reason=reason, data={"to": element_id}, **tasks.place(row))
-    loaded.execution.send_back(row["token"], element_id)
-    settle(work, loaded)
+    work.record("task.returned", reason=reason, data={"to": element_id, "name": step["name"]}, **tasks.place(row))
+    where.execution.send_back(token, element_id)
+    settle(work, where)
     return loaded.row
+
+
+def returnable(work, row) -> list[dict[str, str]]:
+    """The earlier human steps to which a task may be returned, here first and then outward in what called it."""
+    return [step for _, _, step in _ways_back(work, row)]
+
+
+def _ways_back(work, row) -> list[tuple[store.Loaded, int, dict[str, str]]]:
+    """(the instance, its token that returns, the step); a step of a caller ends what it called."""
+    found: dict[str, tuple] = {}
+    at, token, but = load(work, row["instance_id"]), row["token"], row["element_id"]
+    while True:
+        for step in tasks.done_before(work, at.id, but):
+            if step["element_id"] not in found and at.execution.may_return(token, step["element_id"]):
+                found[step["element_id"]] = (at, token, step)
+        if not at.row["parent_id"]:
+            return list(found.values())
+        token, but, at = at.row["parent_token"], None, load(work, at.row["parent_id"])
 
 
 def withdraw(work, instance_id: str, reason: str):
@@ -149,7 +169,8 @@ def move(work, instance_id: str, token: int, element_id: str, reason: str):
     """Put a token before another element, by hand and with a reason."""
     loaded = _repairable(work, instance_id, reason)
     loaded.execution.move(token, element_id)
-    _say(work, loaded, "token.moved", reason, token=token, data={"to": element_id})
+    name = loaded.execution.process.elements[element_id].name
+    _say(work, loaded, "token.moved", reason, token=token, data={"to": element_id, "name": name or element_id})
     settle(work, loaded)
     return loaded.row
 
@@ -203,7 +224,10 @@ def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: di
     store.change(work, loaded, definition_id=definition_id)
     names = {key: mapping.get(key, key) for key in old.elements}
     tasks.rename(work, instance_id, definition_id, {key: new.elements[to] for key, to in names.items() if to in new.elements})
-    _say(work, loaded, "case.migrated", reason, data={"old": before, "new": definition_id, "mapping": mapping})
+    _say(work, loaded, "case.migrated", reason, data={
+        "old": before, "new": definition_id, "mapping": mapping,
+        "versions": [repository.get(work, one)["version"] for one in (before, definition_id)],
+    })  # fmt: skip
     settle(work, loaded)
     return loaded.row
 

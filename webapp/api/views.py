@@ -597,7 +597,7 @@ def task(task_id):
         return {
             **row,
             "verbs": [_verb_said(verb) for verb in tasks.verbs(work, row)],
-            "returnable": tasks.returnable(work, row),
+            "returnable": runtime.returnable(work, row),
             "choices": [{"element_id": one, "name": name} for one, name in tasks.choices(work, row)],
         }
 
