@@ -101,13 +101,6 @@ def timeline(work, root_id: str) -> list:
     )
 
 
-def running_of(work, definition_id: str, limit: int = 1000, states=("active", "suspended")) -> list[str]:
-    """Ids of the running instances of one version that this person may see, oldest first."""
-    running = (instance.c.definition_id == definition_id, instance.c.state.in_(states))
-    found = select(instance.c.id).where(*running, access.visible_instances(work)).order_by(instance.c.id).limit(limit)
-    return list(work.execute(found).scalars())
-
-
 def open_steps(work, root_id: str) -> list:
     """Tasks of a case that wait for people now, with who holds them."""
     return work.all(

@@ -862,7 +862,7 @@ def _checked(work, fields: dict[str, Any], person_id: str | None = None) -> dict
     if "name" in fields and not (fields["name"] or "").strip():
         raise Invalid("A person needs a name.")
     if fields.get("kind", "employee") not in KINDS:
-        raise Invalid("A person is an employee, a partner or a visitor, not '%(kind)s'.", kind=fields["kind"])
+        raise Invalid("A person is an employee, a partner or a visitor.")
     if fields.get("locale", "en") not in LOCALES:
         raise Invalid("The languages are %(known)s.", known=", ".join(LOCALES))
     if fields.get("department_key") and fields["department_key"] not in {d["key"] for d in departments(work)}:

@@ -208,9 +208,11 @@ class Platform:
             waker(moment)
 
     def translate(self, locale: str, text: str, **params) -> str:
-        """`text` (a message id) in the language of `locale`, with its parameters filled in."""
-        said = _catalogue(self.settings.home / "webapp" / "translations", locale).gettext(text) if text else ""
-        return said % params if params else said
+        """`text` (a message id) in the language of `locale`, with its parameters, each translated too, filled in."""
+        said = _catalogue(self.settings.home / "webapp" / "translations", locale).gettext
+        filled = {name: said(value) if isinstance(value, str) and value else value for name, value in params.items()}
+        sentence = said(text) if text else ""
+        return sentence % filled if filled else sentence
 
 
 class Work:

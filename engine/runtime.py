@@ -137,15 +137,35 @@ def send_back(work, task_id: str, element_id: str, reason: str):
     row = tasks.find(work, task_id)
     tasks.refuse_unless_allowed(work, "return", row)
     tasks.need_reason(reason)
-    if element_id not in {one["element_id"] for one in tasks.returnable(work, row)}:
+    found = next((one for one in _ways_back(work, row) if one[2]["element_id"] == element_id), None)
+    if found is None:
         raise Conflict("Task '%(task)s' cannot be returned to that step.", task=row["name"])
+    where, token, step = found
     loaded = load(work, row["instance_id"])
     tasks.close(work, row, {}, "return")
     loaded.kinds.pop(row["token"], None)
-    work.record("task.returned", reason=reason, data={"to": element_id}, **tasks.place(row))
-    loaded.execution.send_back(row["token"], element_id)
-    settle(work, loaded)
+    work.record("task.returned", reason=reason, data={"to": element_id, "name": step["name"]}, **tasks.place(row))
+    where.execution.send_back(token, element_id)
+    settle(work, where)
     return loaded.row
+
+
+def returnable(work, row) -> list[dict[str, str]]:
+    """The earlier human steps to which a task may be returned, here first and then outward in what called it."""
+    return [step for _, _, step in _ways_back(work, row)]
+
+
+def _ways_back(work, row) -> list[tuple[store.Loaded, int, dict[str, str]]]:
+    """(the instance, its token that returns, the step); a step of a caller ends what it called."""
+    found: dict[str, tuple] = {}
+    at, token, but = load(work, row["instance_id"]), row["token"], row["element_id"]
+    while True:
+        for step in tasks.done_before(work, at.id, but):
+            if step["element_id"] not in found and at.execution.may_return(token, step["element_id"]):
+                found[step["element_id"]] = (at, token, step)
+        if not at.row["parent_id"]:
+            return list(found.values())
+        token, but, at = at.row["parent_token"], None, load(work, at.row["parent_id"])
 
 
 def withdraw(work, instance_id: str, reason: str):
@@ -180,7 +200,8 @@ def move(work, instance_id: str, token: int, element_id: str, reason: str):
     """Put a token before another element, by hand and with a reason."""
     loaded = _repairable(work, instance_id, reason)
     loaded.execution.move(token, element_id)
-    _say(work, loaded, "token.moved", reason, token=token, data={"to": element_id})
+    name = loaded.execution.process.elements[element_id].name
+    _say(work, loaded, "token.moved", reason, token=token, data={"to": element_id, "name": name or element_id})
     settle(work, loaded)
     return loaded.row
 
@@ -206,6 +227,19 @@ def misfits(work, instance_id: str, definition_id: str, mapping: dict[str, str] 
     return bpmn.migration.check(loaded.execution.state(), old, new, mapping or {})
 
 
+def misfits_of(work, instance_ids: list[str], before: str, to: str, mapping: dict[str, str]) -> dict[str, list[Problem]]:
+    """The same for many instances of version `before` at once: id -> what has no place, for those that do not fit."""
+    access.require(work, "repair", "instance", None)
+    old, new = repository.process(work, before), repository.process(work, to)
+    checked = ((one, bpmn.migration.check(state, old, new, mapping)) for one, state in store.states(work, instance_ids))
+    return {one: problems for one, problems in checked if problems}
+
+
+def places_taken(work, before: str, to: str) -> dict[str, str]:
+    """Which step of another version most likely takes the place of one that is gone, by kind and name."""
+    return bpmn.migration.suggest(repository.process(work, before), repository.process(work, to))
+
+
 def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: dict[str, str] | None = None):
     """Move a running case to another version of its process; tasks keep their drafts, timers their moments.
 
@@ -221,7 +255,10 @@ def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: di
     store.change(work, loaded, definition_id=definition_id)
     names = {key: mapping.get(key, key) for key in old.elements}
     tasks.rename(work, instance_id, definition_id, {key: new.elements[to] for key, to in names.items() if to in new.elements})
-    _say(work, loaded, "case.migrated", reason, data={"old": before, "new": definition_id, "mapping": mapping})
+    _say(work, loaded, "case.migrated", reason, data={
+        "old": before, "new": definition_id, "mapping": mapping,
+        "versions": [repository.get(work, one)["version"] for one in (before, definition_id)],
+    })  # fmt: skip
     settle(work, loaded)
     return loaded.row
 
@@ -235,7 +272,7 @@ def resolve(work, incident_id: str, action: str, reason: str, variables: dict[st
     if row["state"] != "open":
         raise Conflict("The incident is already resolved.")
     if action not in ("retry", "skip"):
-        raise Invalid("An incident can be retried or skipped, not '%(action)s'.", action=action)
+        raise Invalid("Say whether the incident is to be retried or skipped.")
     loaded = _repairable(work, row["instance_id"], reason)
     work.execute(
         update(incident)
@@ -843,7 +880,22 @@ def _stop(work, loaded: store.Loaded, event_type: str, reason: str, outcome: str
     _say(work, loaded, event_type, reason)
     _ended(work, loaded, "cancelled", outcome)
     settle(work, loaded)
+    _tell_caller(work, loaded)
     return loaded.row
+
+
+def _tell_caller(work, ended: store.Loaded) -> None:
+    """What called a process that was ended by hand would wait for ever: it becomes an incident there."""
+    if ended.row["parent_id"]:
+        caller = load(work, ended.row["parent_id"])
+        if ended.row["parent_token"] in caller.execution.waits:
+            caller.execution.fail(ended.row["parent_token"], "The called process was cancelled.")
+            settle(work, caller)
+
+
+#: whole sentences, so that no word of the database stands in a translated one
+_RESTS = "Case %(number)s is already suspended."
+_RUNS = "Case %(number)s is not suspended; it is running."
 
 
 def _rest(work, instance_id, reason, was, becomes, job_was, job_becomes) -> None:
@@ -852,7 +904,7 @@ def _rest(work, instance_id, reason, was, becomes, job_was, job_becomes) -> None
     access.require(work, verb, "instance", loaded.row)
     tasks.need_reason(reason)
     if loaded.row["state"] != was:
-        raise Conflict("Case %(number)s is already %(state)s.", number=loaded.row["number"], state=becomes)
+        raise Conflict(_RESTS if becomes == "suspended" else _RUNS, number=loaded.row["number"])
     root = loaded.row["root_id"]
     for child_id in work.execute(
         select(instance.c.id).where(instance.c.root_id == root, instance.c.state == was)

@@ -322,6 +322,33 @@ job = Table(
     Index("ix_job_due", "state", "due_at"),
     Index("ix_job_instance", "instance_id", "token"),
 )
+batch = Table(                                        # one verb on many cases
+    "batch", metadata,
+    _id(),
+    Column("verb", String(16), nullable=False),       # suspend resume cancel migrate
+    Column("reason", Text, nullable=False),
+    Column("definition_id", String(40)),              # where to, of migrate
+    Column("mapping", JSON, nullable=False),
+    Column("by_id", String(40)),                      # null: the command line
+    Column("for_id", String(40)),
+    Column("total", Integer, nullable=False),
+    Column("state", String(16), nullable=False),      # running stopped done
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("ix_batch_created", "created_at"),
+)
+batch_item = Table(
+    "batch_item", metadata,
+    Column("batch_id", String(40), ForeignKey("batch.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("instance_id", String(40), nullable=False),
+    Column("state", String(16), nullable=False),      # waiting done refused
+    Column("why", Text),                              # message id of the refusal, with its parameters
+    Column("params", JSON),
+    Column("problems", JSON),
+    Column("at", Moment),
+    Index("ix_batch_item_state", "batch_id", "state", "position"),
+)
 subscription = Table(
     "subscription", metadata,
     _id(),

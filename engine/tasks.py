@@ -677,12 +677,11 @@ def _drafts(work, page: int, size: int) -> Page:
     return Page(rows, total, page, size, counts(work))
 
 
-def returnable(work, row) -> list:
-    """Earlier human steps of the same instance to which a task may be returned, oldest first."""
+def done_before(work, instance_id: str, but: str | None = None) -> list:
+    """The human steps of an instance that were completed, oldest first: {"element_id", "name"}."""
     earlier = work.all(
         select(task.c.element_id, func.max(task.c.name).label("name"), func.min(task.c.created_at).label("at"))
-        .where(task.c.instance_id == row["instance_id"], task.c.state == "completed")
-        .where(task.c.element_id != row["element_id"])
+        .where(task.c.instance_id == instance_id, task.c.state == "completed", task.c.element_id != (but or ""))
         .group_by(task.c.element_id)
         .order_by("at")
     )

@@ -19,7 +19,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 
-from engine import bpmn, history, jobs, notifications, people, repository, retention, runtime, services, tasks
+from engine import batches, bpmn, history, jobs, notifications, people, repository, retention, runtime, services, tasks
 from engine.errors import Conflict
 from engine.jobs import Job
 
@@ -226,5 +226,5 @@ _DO: dict[str, Callable] = {
     "publish": _within(_publish), "broadcast": _within(_broadcast), "correlate": _within(runtime.correlate_kept),
     "deliver": _within(runtime.deliver_held),
     "start": _within(_start), "seal": _within(_seal), "sweep": _within(_sweep),
-    "mail": _mail,
+    "mail": _mail, "batch": batches.do,
 }  # fmt: skip

@@ -27,7 +27,7 @@ from webapp.security import TrustedProxies, limiter, secure_headers
 #: every page module offers a blueprint named `pages`
 PAGES = (
     "session", "inbox", "tasks", "start", "cases", "processes", "incidents", "administration", "compliance",
-    "shares", "notifications", "designer", "migration",
+    "shares", "notifications", "designer", "migration", "batches",
 )  # fmt: skip
 #: blueprints that know their own callers by bearer token or need none
 OPEN_BLUEPRINTS = frozenset({"api", "operations", "api_docs"})

@@ -1,8 +1,8 @@
-"""One verb on many cases: each in a transaction of its own, so that one refusal undoes none of the others.
+"""One verb on some cases while somebody waits for the answer: each in a transaction of its own.
 
-`act` does it and says of each case whether it was done, or why not; the API and the pages for operators
-tell that in their own way. `VERBS` are the four verbs that may be asked for many cases at once. Nothing
-here decides who may do it: every verb asks `access` for every case.
+`act` does it and says of each case whether it was done, or why not; the API tells that at once. Thousands are
+a batch, which the worker does (`engine.batches`). Nothing here decides who may do it: every verb asks `access`
+for every case. With an idempotency key a repeat gets what was said first, of the refused cases too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from functools import partial
 
 from flask import current_app, g
 
-from engine import cases, runtime
-from engine.errors import Refused
+from engine import batches
+from engine.errors import Conflict, Problem, Refused
+
+#: what is kept under the key of a case that was done
+DONE = {"why": None}
 
 
 @dataclass(frozen=True)
@@ -25,26 +28,6 @@ class Result:
     why: Refused | None = None
 
 
-#: verb(work, instance id, reason, definition id, mapping)
-VERBS: dict[str, Callable] = {
-    "suspend": lambda work, one, reason, definition, mapping: runtime.suspend(work, one, reason),
-    "resume": lambda work, one, reason, definition, mapping: runtime.resume(work, one, reason),
-    "cancel": lambda work, one, reason, definition, mapping: runtime.cancel(work, one, reason),
-    "migrate": lambda work, one, reason, definition, mapping: runtime.migrate(
-        work, one, definition or "", reason, mapping or {}
-    ),
-}  # fmt: skip
-
-
-#: in which states cases are that a verb on a whole version means
-STATES = {"suspend": ("active",), "resume": ("suspended",)}
-
-
-def running(work, name: str, definition_id: str) -> list[str]:
-    """Ids of the cases of one version that the verb `name` would be done on, as far as this person sees them."""
-    return cases.running_of(work, definition_id, states=STATES.get(name, ("active", "suspended")))
-
-
 def act(name: str, instance_ids: Iterable[str], reason: str, definition_id: str | None = None,
         mapping: dict[str, str] | None = None, *, opened: Callable | None = None) -> list[Result]:  # fmt: skip
     """Do the verb `name` on each case in the name of who asks. Results stand in the order of the ids.
@@ -52,7 +35,7 @@ def act(name: str, instance_ids: Iterable[str], reason: str, definition_id: str 
     `opened(instance_id)` may give the Work of one case, for instance one that knows an idempotency key.
     """
     opened = opened or (lambda _one: current_app.extensions["platform"].work(g.actor))
-    verb = partial(VERBS[name], reason=reason, definition=definition_id, mapping=mapping)
+    verb = partial(batches.VERBS[name], reason=reason, to=definition_id, mapping=mapping)
     return [_one(opened, verb, instance_id) for instance_id in dict.fromkeys(instance_ids)]
 
 
@@ -61,7 +44,19 @@ def _one(opened: Callable, verb: Callable, instance_id: str) -> Result:
         with opened(instance_id) as work:
             if work.answered is None:
                 verb(work, instance_id)
-                work.answer(True)
+            return _said(instance_id, work.answered or work.answer(DONE))
     except Refused as why:
-        return Result(instance_id, why)
-    return Result(instance_id)
+        with opened(instance_id) as work:
+            return _said(instance_id, work.answered or work.answer(_kept(why)))
+
+
+def _kept(why: Refused) -> dict:
+    problems = [{"where": p.where, "rule": p.rule, "sentence": p.sentence, "params": dict(p.params)} for p in why.problems]
+    return {"why": why.message, "params": {name: str(value) for name, value in why.params.items()}, "problems": problems}
+
+
+def _said(instance_id: str, kept: dict) -> Result:
+    if not kept.get("why"):
+        return Result(instance_id)
+    problems = [Problem(p["where"], p["rule"], p["sentence"], params=tuple(p["params"].items())) for p in kept["problems"]]
+    return Result(instance_id, Conflict(kept["why"], problems, **kept["params"]))

@@ -1,25 +1,28 @@
-"""Moving cases to another version of their process, and letting all cases of a version rest.
+"""Moving cases to another version of their process.
 
 The page shows beforehand, for one case or for every running case of a version, what stands at a step that
-the other version does not have, and lets an operator say which step takes its place; only then does it
-offer to move. Moving many, suspending and resuming all are done case by case, so that one that cannot
-holds up none of the others; each refusal is told with the case's number.
+the other version does not have, and lets an operator say which step takes its place; what has the same kind
+and name is proposed. Only then does it offer to move. Moving many is a batch: one that cannot holds up none
+of the others.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import access, cases, repository, runtime, tasks
-from engine.errors import Conflict, NotFound
-from webapp import many, render
+from engine import access, batches, cases, repository, runtime
+from engine.errors import Conflict
+from webapp import render
+from webapp.batches import begin
 from webapp.session import doing, reading
 
 pages = Blueprint("migration", __name__)
 
-#: how many refusals are told one by one
-TOLD = 10
+#: how many cases that do not fit are shown one by one
+TOLD = 20
 
 
 # --- one case -----------------------------------------------------------------------------------
@@ -32,7 +35,7 @@ def case_form(case_id: str):
             raise Conflict("Case %(number)s has already ended.", number=row["number"])
         return render_template(
             "migration.html", case=row, back=url_for("cases.show", case_id=case_id, tab="technical"),
-            back_text=row["number"], **_page(work, row["definition_id"], [row]),
+            back_text=row["number"], **_page(work, row["definition_id"], [case_id]),
         )  # fmt: skip
 
 
@@ -50,7 +53,7 @@ def version_form(definition_id: str):
     with reading() as work:
         access.require(work, "repair", "instance", None)
         row = repository.get(work, definition_id)
-        running = [cases.one(work, one) for one in cases.running_of(work, definition_id)]
+        running = batches.chosen(work, "migrate", definition_id=definition_id)
         return render_template(
             "migration.html", case=None, back=url_for("processes.show", key=row["key"], version=row["version"]),
             back_text=render.t(row["name"]), **_page(work, definition_id, running),
@@ -59,42 +62,11 @@ def version_form(definition_id: str):
 
 @pages.post("/definitions/<definition_id>/migration")
 def move_all(definition_id: str):
-    return _many("migrate", definition_id, request.form.get("to", ""), _mapping())
-
-
-@pages.post("/definitions/<definition_id>/cases/<any(suspend, resume):verb>")
-def rest_all(definition_id: str, verb: str):
-    return _many(verb, definition_id)
-
-
-def _many(verb: str, definition_id: str, to: str | None = None, mapping: dict[str, str] | None = None):
-    reason = request.form.get("reason", "")
-    tasks.need_reason(reason)
+    """Those that do not fit are refused one by one, with the reason, while the others move."""
     with reading() as work:
-        row = repository.get(work, definition_id)
-        chosen = many.running(work, verb, definition_id)
-    results = many.act(verb, chosen, reason, to, mapping)
-    _tell([one for one in results if one.why is not None], len(results))
-    return redirect(url_for("processes.show", key=row["key"], version=row["version"]), 303)
-
-
-def _tell(refused: list[many.Result], count: int) -> None:
-    done = count - len(refused)
-    if done or not refused:
-        flash(_("%(count)s cases: done.", count=done), "done")
-    with reading() as work:
-        for one in refused[:TOLD]:
-            said = {"number": _number(work, one.instance_id), "sentence": render.say(one.why)}
-            flash(_("%(number)s: %(sentence)s", **said), "refused")
-    if len(refused) > TOLD:
-        flash(_("%(count)s more were refused.", count=len(refused) - TOLD), "refused")
-
-
-def _number(work, instance_id: str) -> str:
-    try:
-        return cases.one(work, instance_id)["number"]
-    except NotFound:
-        return "–"
+        chosen = batches.chosen(work, "migrate", definition_id=definition_id)
+        runtime.misfits_of(work, [], definition_id, request.form.get("to", ""), {})  # may she, and is there one?
+    return begin("migrate", chosen, request.form.get("to", ""), _mapping())
 
 
 # --- what the page shows --------------------------------------------------------------------------
@@ -104,25 +76,36 @@ def _mapping() -> dict[str, str]:
     return {old: new for old, new in said.items() if new and new != old}
 
 
-def _page(work, definition_id: str, rows: list) -> dict:
+def _page(work, definition_id: str, ids: list[str]) -> dict:
     """The versions to choose from; of the chosen one what has no place in it, and the steps that may take places."""
     row = repository.get(work, definition_id)
     others = [one for one in repository.versions(work, row["key"]) if one["id"] != definition_id]
     chosen = next((one for one in others if one["id"] == request.args.get("to")), others[0] if others else None)
-    found = {"row": row, "others": others, "to": chosen, "mapping": _mapping(), "rows": rows}
+    found = {"row": row, "others": others, "to": chosen, "count": len(ids)}
     if chosen is None:
-        return found | {"fits": [], "misfits": [], "places": []}
-    checked = [(one, runtime.misfits(work, one["id"], chosen["id"], found["mapping"])) for one in rows]
-    misfits = [(one, problems) for one, problems in checked if problems]
-    fits = [one for one, problems in checked if not problems]
-    return found | {"fits": fits, "misfits": misfits, "places": _places(work, rows, misfits, definition_id, chosen["id"])}
+        return found | {"fits": 0, "misfits": [], "places": [], "mapping": {}}
+    mapping = _mapping()
+    if not mapping and "checked" not in request.args:
+        mapping = runtime.places_taken(work, definition_id, chosen["id"])
+    misfits = runtime.misfits_of(work, ids, definition_id, chosen["id"], mapping)
+    return found | {
+        "mapping": mapping, "fits": len(ids) - len(misfits), "unfit": len(misfits), "why": _why(misfits),
+        "misfits": [(cases.one(work, one), problems) for one, problems in list(misfits.items())[:TOLD]],
+        "places": _places(work, definition_id, chosen["id"], misfits, mapping),
+    }  # fmt: skip
 
 
-def _places(work, rows: list, misfits: list, definition_id: str, to: str) -> list[tuple[str, str, list]]:
-    """(element id, its name, steps of its kind in the other version) of each element at which something stands."""
+def _why(misfits: dict) -> list[tuple]:
+    """(problem, how many cases it holds back), the most frequent first."""
+    counted = Counter(problem for problems in misfits.values() for problem in set(problems))
+    return sorted(counted.items(), key=lambda one: (-one[1], one[0].where))
+
+
+def _places(work, definition_id: str, to: str, misfits: dict, mapping: dict[str, str]) -> list[tuple[str, str, list]]:
+    """(element id, its name, steps of its kind in the other version) of each element that stands or is mapped."""
     old, new = (repository.process(work, one).elements for one in (definition_id, to))
-    standing = {key for row in rows for key in cases.diagram(work, row["id"])["tokens"]}
-    standing |= {one.where for _row, problems in misfits for one in problems}
+    standing = set(cases.standing(work, definition_id)) | set(mapping)
+    standing |= {one.where for problems in misfits.values() for one in problems}
     return [
         (key, old[key].name or key, [(id, one.name or id) for id, one in new.items() if one.kind == old[key].kind])
         for key in sorted(standing & old.keys())

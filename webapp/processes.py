@@ -10,7 +10,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import access, cases, repository
+from engine import access, batches, cases, repository
 from engine.errors import Invalid, Problem
 from webapp import render, uploads
 from webapp.session import doing, reading
@@ -44,8 +44,18 @@ def show(key: str):
             row=row, versions=versions, process=process, policy=work.policies.processes.get(key),
             sla={k: work.policies.sla_of(key, k) for k, e in process.elements.items() if e.kind == "userTask"},
             groups={group: one.name for group, one in work.policies.access.groups.items()},
-            may_deploy=access.why_not(work, "deploy", "definition", None),
+            may_deploy=access.why_not(work, "deploy", "definition", None), **_many(work, row),
         )  # fmt: skip
+
+
+def _many(work, row) -> dict:
+    """On how many cases each verb would be done: of this version, and of every version."""
+    if not any(access.may(work, verb, None, "instance") for verb in ("suspend", "repair")):
+        return {}
+    return {
+        "here": batches.how_many(work, definition_id=row["id"]),
+        "everywhere": batches.how_many(work, process_key=row["key"]),
+    }
 
 
 @pages.get("/definitions/<definition_id>/model.bpmn")

@@ -39,7 +39,7 @@ STATES = {
     "active": N_("Running"), "suspended": N_("Suspended"), "completed": N_("Completed"),
     "cancelled": N_("Cancelled"), "failed": N_("Failed"), "open": N_("Waiting to be claimed"),
     "claimed": N_("In work"), "done": N_("Done"), "retired": N_("Retired"), "resolved": N_("Resolved"),
-    "held": N_("On hold"),
+    "held": N_("On hold"), "running": N_("Running"), "stopped": N_("Stopped"),
 }  # fmt: skip
 OUTCOMES = {
     "approve": N_("Approved"), "approved": N_("Approved"), "reject": N_("Rejected"), "rejected": N_("Rejected"),
@@ -79,6 +79,8 @@ EVENTS = {
     "permission.revoked": N_("A permission was revoked"), "membership.granted": N_("A membership was granted"),
     "membership.revoked": N_("A membership ended"), "case.migrated": N_("moved the case to another version"),
     "case.copied": N_("sent a copy"), "copy.read": N_("read the copy"),
+    "batch.begun": N_("began an act on many cases"), "batch.stopped": N_("stopped an act on many cases"),
+    "batch.resumed": N_("took up an act on many cases again"), "batch.ended": N_("An act on many cases ended"),
 }  # fmt: skip
 #: records that change what a model would have done by itself: shown as deviations
 DEVIATIONS = frozenset({"task.returned", "token.moved", "variables.corrected", "case.migrated", "case.cancelled",
@@ -89,7 +91,10 @@ KINDS = {
     "expression": N_("Expression"), "error": N_("Error"), "limit": N_("Limit"), "service": N_("Service call"),
     "timer": N_("Timer"), "job": N_("Job"), "sla": N_("Time limit"), "mail": N_("Mail"), "start": N_("Start by timer"),
     "publish": N_("Message"), "broadcast": N_("Signal"), "correlate": N_("Message"), "seal": N_("Sealing of the log"),
-    "sweep": N_("Cleaning by policy"),
+    "sweep": N_("Cleaning by policy"), "batch": N_("Act on many cases"),
+    "message": N_("Message"), "signal": N_("Signal"), "call": N_("Call"), "incident": N_("Incident"),
+    "condition": N_("Condition"), "user": N_("Task of a person"), "manual": N_("Manual task"),
+    "adhoc": N_("Choice of what comes next"),
     "employee": N_("Employee"), "partner": N_("Partner"), "visitor": N_("Visitor"), "system": N_("Platform"),
     "public": N_("Public"), "internal": N_("Internal"), "confidential": N_("Confidential"), "secret": N_("Secret"),
     "query": N_("query"), "enter": N_("enter"), "modify": N_("modify"), "delete": N_("delete"),
@@ -98,6 +103,13 @@ KINDS = {
     "changed": N_("Changed"), "removed": N_("Removed"), "cut": N_("Cut"), "forged": N_("Forged"),
     "reordered": N_("Reordered"),
 }  # fmt: skip
+
+
+#: kinds of events as sentences about models name them; `say` looks them up like every parameter
+EVENT_KINDS = (
+    N_("message"), N_("signal"), N_("timer"), N_("error"), N_("escalation"), N_("compensation"), N_("cancel"),
+    N_("terminate"), N_("link"), N_("conditional"),
+)  # fmt: skip
 
 
 def t(text: Any) -> str:

@@ -44,7 +44,7 @@ def _page(work, task_id: str, given: dict | None = None, refused: Refused | None
         verbs={verb.name: verb for verb in tasks.verbs(work, row)},
         case=cases.one(work, row["root_id"]), steps=cases.open_steps(work, row["root_id"]),
         summary=_summary(work, row), comments=cases.comments(work, row["root_id"]),
-        earlier=tasks.returnable(work, row), choices=render.Choices(work), locale=g.actor.locale,
+        earlier=runtime.returnable(work, row), choices=render.Choices(work), locale=g.actor.locale,
         names=people.names(work, _holders(row) | render.mentioned(timeline)),
         editable=_is_editable(work, row), helps=_documentation(work, row),
     )  # fmt: skip

@@ -129,14 +129,20 @@ def cancel_transaction(run: Execution, token: Token) -> bool | None:
 
 
 # --- returning to an earlier step ---------------------------------------------------------------------
-def send_back(run: Execution, token: Token, target: Element) -> None:
-    """Cancel what lies behind `target` on the way to `token`, undo it, and enter `target` again."""
+def way_back(run: Execution, token: Token, target: Element) -> tuple[Token, Element, set[str]]:
+    """Who returns to what, and what lies behind that. Raises Conflict when the case did not come from there."""
     if target.kind == "boundaryEvent" or target.triggered_by_event or target.for_compensation:
         raise Conflict("The case cannot return to '%(element)s' from here.", element=target.name or target.id)
     here, target = _common(run, token, target)
     reach = _reachable(target)
     if here.element is not target and here.element.id not in reach:
         raise Conflict("The case did not come here from '%(element)s'.", element=target.name or target.id)
+    return here, target, reach
+
+
+def send_back(run: Execution, token: Token, target: Element) -> None:
+    """Cancel what lies behind `target` on the way to `token`, undo it, and enter `target` again."""
+    here, target, reach = way_back(run, token, target)
     scope = here.scope
     for one in sorted(scope.tokens):
         other = run.tasks.get(one)

@@ -217,6 +217,14 @@ class Execution(Machine):
         token, target = self._moving(token_id, element_id)
         compensation.send_back(self, token, target)
 
+    def may_return(self, token_id: int, element_id: str) -> bool:
+        """Whether `send_back` would lead there."""
+        try:
+            compensation.way_back(self, *self._moving(token_id, element_id))
+        except (Conflict, NotFound):
+            return False
+        return True
+
     def _moving(self, token_id: int, element_id: str) -> tuple[Token, Element]:
         """A token and where it is to go. An arm of an event-based gateway stands for its gateway."""
         token, target = self.tasks.get(token_id), self.process.elements.get(element_id)

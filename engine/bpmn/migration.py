@@ -23,6 +23,18 @@ from engine.errors import Invalid, Problem
 _FLOWS = frozenset({"via", "flow"})
 
 
+def suggest(old: Process, new: Process) -> dict[str, str]:
+    """element of the old version -> of the new one, for those whose id is gone: the only one of their kind and name."""
+    found = {}
+    for element in old.elements.values():
+        if element.id in new.elements or not element.name or element is old.root:
+            continue
+        alike = [o.id for o in new.elements.values() if (o.kind, o.name) == (element.kind, element.name)]
+        if len(alike) == 1 and alike[0] not in old.elements:
+            found[element.id] = alike[0]
+    return found
+
+
 def check(state: State, old: Process, new: Process, mapping: Mapping[str, str]) -> list[Problem]:
     """What of an instance has no place in the new version; empty when it can be migrated."""
     here = {row.element_id for row in state.tokens} | {row.element_id for row in state.scopes if row.id != 0}

@@ -305,6 +305,20 @@ BREAKS = (
 )  # fmt: skip
 
 
+def test_a_called_process_that_is_cancelled_by_hand_leaves_its_caller_with_an_incident_and_not_waiting(room):
+    room.deploy(small=model(path(call(), ids=("call",))), called=model(path(task_of("a"), ids=("a",)), "called"))
+    case = room.start()
+    (child,) = rows(room, select(instance).where(instance.c.parent_id == case))
+    with room.platform.work(people.SYSTEM) as work:
+        runtime.cancel(work, child["id"], "It was called by mistake.")
+    (found,) = rows(room, select(incident).where(incident.c.instance_id == case))
+    assert (found["element_id"], found["state"]) == ("call", "open")
+    with room.platform.work(people.SYSTEM) as work:
+        runtime.resolve(work, found["id"], "skip", "We do without.")
+    assert room.row(case)["state"] == "completed"
+    is_sound(room)
+
+
 def test_an_error_that_the_called_does_not_catch_is_caught_by_its_caller(room):
     room.deploy(small=model(path(call(more=CATCHES), ids=("call",)), roots=ERROR), called=model(BREAKS, "called", ERROR))
     case = room.start()
@@ -387,7 +401,82 @@ def test_returning_a_case_opens_the_earlier_step_again_and_closes_what_followed(
         runtime.send_back(work, room.open_tasks()["b"], "a", "The figures are missing.")
     assert set(room.open_tasks()) == {"a"}
     (told,) = rows(room, select(event).where(event.c.root_id == case, event.c.type == "task.returned"))
-    assert (told["reason"], told["data"]) == ("The figures are missing.", {"to": "a"})
+    assert (told["reason"], told["data"]) == ("The figures are missing.", {"to": "a", "name": "a"})
+
+
+def ways_back(room: Room, element: str) -> list[str]:
+    with room.platform.read(people.SYSTEM) as work:
+        return [one["element_id"] for one in runtime.returnable(work, tasks.find(work, room.open_tasks()[element]))]
+
+
+def test_only_steps_from_which_the_case_came_are_offered_to_return_to(room):
+    """A step of a parallel branch was done too, but this branch did not come from there."""
+    fork = '<bpmn:parallelGateway id="fork"/><bpmn:parallelGateway id="join"/>'
+    flows = "".join(flow(*one) for one in (
+        ("s", "a"), ("a", "fork"), ("fork", "b"), ("fork", "c"), ("b", "join"), ("c", "x"), ("x", "join"), ("join", "e"),
+    ))  # fmt: skip
+    ends = '<bpmn:startEvent id="s" name="s"/><bpmn:endEvent id="e" name="e"/>'
+    room.deploy(small=model(ends + fork + "".join(task_of(one) for one in "abcx") + flows))
+    room.start()
+    for one in "abc":
+        room.complete(one)
+    assert ways_back(room, "x") == ["a", "c"]
+    with pytest.raises(Conflict), room.platform.work(room.actor("anna")) as work:
+        runtime.send_back(work, room.open_tasks()["x"], "b", "Wrong branch.")
+    with room.platform.work(room.actor("anna")) as work:
+        runtime.send_back(work, room.open_tasks()["x"], "a", "All anew.")
+    assert set(room.open_tasks()) == {"a"}
+
+
+def test_a_called_process_may_return_to_a_step_of_its_caller_and_ends_then(room):
+    room.deploy(
+        small=model(path(task_of("a"), call(), ids=("a", "call"))),
+        called=model(path(task_of("b"), task_of("c", "bert"), ids=("b", "c")), "called"),
+    )
+    case = room.start()
+    room.complete("a")
+    room.complete("b")
+    assert ways_back(room, "c") == ["b", "a"]
+    with room.platform.work(room.actor("bert")) as work:
+        runtime.send_back(work, room.open_tasks()["c"], "a", "The figures are missing.")
+    assert set(room.open_tasks()) == {"a"}
+    (child,) = rows(room, select(instance).where(instance.c.parent_id == case))
+    assert child["state"] == "cancelled" and room.row(case)["state"] == "active"
+    room.complete("a")
+    assert set(room.open_tasks()) == {"b"}
+    is_sound(room)
+
+
+def test_a_step_inside_a_sub_process_that_is_over_is_returned_to_by_entering_the_sub_process_anew(room):
+    inner = (
+        '<bpmn:subProcess id="sub" name="sub"><bpmn:startEvent id="i" name="i"/>' + task_of("a") + task_of("b")
+        + '<bpmn:endEvent id="o" name="o"/>' + flow("i", "a") + flow("a", "b") + flow("b", "o") + "</bpmn:subProcess>"
+    )  # fmt: skip
+    room.deploy(small=model(path(inner, task_of("c"), ids=("sub", "c"))))
+    room.start()
+    for one in "ab":
+        room.complete(one)
+    assert ways_back(room, "c") == ["a", "b"]
+    with room.platform.work(room.actor("anna")) as work:
+        runtime.send_back(work, room.open_tasks()["c"], "b", "Again.")
+    assert set(room.open_tasks()) == {"a"}
+    is_sound(room)
+
+
+def test_one_vote_of_many_that_is_sent_back_takes_all_of_them_back(room):
+    votes = task_of("v", more='<bpmn:multiInstanceLoopCharacteristics><bpmn:loopCardinality>3</bpmn:loopCardinality>'
+                              "</bpmn:multiInstanceLoopCharacteristics>")  # fmt: skip
+    room.deploy(small=model(path(task_of("a"), votes, ids=("a", "v"))))
+    case = room.start()
+    room.complete("a")
+    room.complete("v")
+    assert ways_back(room, "v") == ["a"]
+    with room.platform.work(room.actor("anna")) as work:
+        runtime.send_back(work, room.open_tasks()["v"], "a", "Again.")
+    assert set(room.open_tasks()) == {"a"}
+    live = select(task).where(task.c.root_id == case, task.c.state.in_(("open", "claimed")))
+    assert len(rows(room, live)) == 1
+    is_sound(room)
 
 
 def test_a_suspended_case_rests_and_its_timers_fire_once_when_it_goes_on(room):

@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 
 from engine import people, repository, runtime, sharing
 from engine.schema import content, deployment, incident, instance
+from engine.worker import Worker
 from tests.engine.small import flow, message, model, path, task_of
 from tests.webapp import visitor
 from webapp import create_app
@@ -549,6 +550,38 @@ def test_a_repeat_of_many_at_once_does_nothing_twice_and_means_the_same_cases(an
     ada.post("/instances/acts", {**said, "reason": "Another."}, 409, head=head)
 
 
+def test_a_repeat_of_many_says_of_the_refused_ones_too_what_was_said_first(anna, ada):
+    case, head = begun(anna)["id"], {"Idempotency-Key": "refused"}
+    said = {"act": "resume", "instances": [case], "reason": "Go on."}
+    first = ada.post("/instances/acts", said, head=head)
+    assert first["results"][0]["why"].endswith("is not suspended; it is running.")
+    ada.post(f"/instances/{case}/suspend", {"reason": "An inquiry."})
+    assert ada.post("/instances/acts", said, head=head) == first
+    assert anna.get(f"/instances/{case}")["state"] == "suspended"
+
+
+def test_any_number_of_cases_is_a_batch_of_the_worker_that_tells_how_far_it_is(demo, anna, ada):
+    found, head = [begun(anna) for _ in range(2)], {"Idempotency-Key": "batch"}
+    ada.post(f"/instances/{found[0]['id']}/suspend", {"reason": "An inquiry."})
+    said = {"act": "suspend", "instances": [one["id"] for one in found], "reason": "The law changed."}
+    batch = ada.post("/batches", said, 201, head=head)
+    assert ada.post("/batches", said, 201, head=head) == batch and batch["waiting"] == 2
+    address = f"/batches/{batch['id']}"
+    assert ada.post(f"{address}/stop", {"reason": "Not now."})["state"] == "stopped"
+    assert ada.post(f"{address}/go-on", {"reason": "Now."})["state"] == "running"
+    Worker(demo).beat()
+    told = ada.get(address)
+    assert (told["state"], told["done"], told["refused"]) == ("done", 1, 1)
+    (refused,) = ada.get(f"{address}/cases?state=refused")
+    assert refused["instance"] == found[0]["id"] and refused["why"].endswith("is already suspended.")
+    assert [one["done"] for one in ada.get(f"{address}/cases?state=done")] == [True]
+    assert [one["id"] for one in ada.get("/batches")] == [batch["id"]]
+    anna.get(address, 403)
+    resumed = ada.post("/batches", {"act": "resume", "of_process": "leave", "reason": "It is clear."}, 201)
+    assert resumed["total"] == 2
+    ada.post("/batches", {"act": "cancel", "of_process": "nonsense", "reason": "None."}, 422)
+
+
 def test_many_that_cannot_move_say_what_has_no_place(demo, anna, ada):
     case = begun(anna)
     with demo.work(people.SYSTEM) as work:
@@ -715,7 +748,7 @@ def test_every_write_wants_a_scope_of_its_own(app):
         "/definitions/{definition_id}/retire", "/definitions/{definition_id}/activate", "/deployments",
         "/instances/acts", "/instances/{instance_id}/variables", "/instances/{instance_id}/migration-check",
         "/instances/{instance_id}/migrate", "/instances/{instance_id}/move", "/observations",
-        "/incidents/{incident_id}/resolve",
+        "/incidents/{incident_id}/resolve", "/batches", "/batches/{batch_id}/stop", "/batches/{batch_id}/go-on",
     }  # fmt: skip
 
 
@@ -809,7 +842,7 @@ def test_every_address_of_the_description_was_called_above_and_answered_well(app
 
 
 #: fields of what goes in, and of what only goes wrong
-IN = {"Acts", "Answers", "Broadcast", "BulkStart", "Evaluate", "Files", "Handover", "Migrate", "Move", "Note", "Observed",
+IN = {"Acts", "NewBatch", "Answers", "Broadcast", "BulkStart", "Evaluate", "Files", "Handover", "Migrate", "Move", "Note", "Observed",
       "Publish", "Reason", "Resolve", "Return", "Start", "Upload", "Values"}  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine import cases, people, repository
+from engine.worker import Worker
 from tests.webapp import visitor
 from tests.webapp.visitor import KEY, MODEL, Visitor, ask_for_leave
 from webapp import create_app
@@ -24,7 +25,7 @@ def newer(demo, model: str) -> tuple[str, str]:
         return before, repository.latest(work, KEY)["id"]
 
 
-RENAMED = MODEL.replace('"decide"', '"judge"')
+RENAMED = MODEL.replace('"decide"', '"judge"').replace('name="Decide on the leave"', 'name="Judge the leave"')
 SAME = MODEL.replace('name="Decide on the leave"', 'name="Judge the leave"')
 
 
@@ -67,8 +68,10 @@ def test_all_cases_of_a_version_move_and_each_stands_for_itself(demo, app):
     ada.post(f"/cases/{stays}/cancel", {"reason": "Not needed."})
     page = ada.get(f"/definitions/{_before}/migration")
     assert "Move 2 cases to version 2" in page.text
-    told = ada.follow(ada.post(f"/definitions/{_before}/migration", {"to": after, "reason": "The new rule."})).told
-    assert told == ["2 cases: done."]
+    begun = ada.post(f"/definitions/{_before}/migration", {"to": after, "reason": "The new rule."})
+    assert "0 done, 0 refused, 2 left of 2" in ada.follow(begun).text
+    Worker(demo).beat()
+    assert "2 done, 0 refused, 0 left of 2" in ada.follow(begun).text
     assert {row_of(demo, one)["definition_id"] for one in others} == {after}
     assert row_of(demo, stays)["definition_id"] == _before
 
@@ -78,8 +81,11 @@ def test_what_cannot_move_is_told_with_its_number_while_nothing_else_waits_for_i
     before, after = newer(demo, RENAMED)
     page = ada.get(f"/definitions/{before}/migration?to={after}")
     assert row_of(demo, case)["number"] in page.text and not page.all("#reason-migrate")
-    told = ada.follow(ada.post(f"/definitions/{before}/migration", {"to": after, "reason": "All of them."})).told
-    assert told[0].startswith(f"{row_of(demo, case)['number']}: The case cannot be moved to that version")
+    begun = ada.post(f"/definitions/{before}/migration", {"to": after, "reason": "All of them."})
+    Worker(demo).beat()
+    told = ada.follow(begun).text
+    assert row_of(demo, case)["number"] in told and "The case cannot be moved to that version" in told
+    assert row_of(demo, case)["definition_id"] == before
 
 
 def test_a_whole_version_rests_and_goes_on(demo, app):
@@ -87,10 +93,13 @@ def test_a_whole_version_rests_and_goes_on(demo, app):
     definition, ada = row_of(demo, found[0])["definition_id"], Visitor(app, "ada")
     assert "Suspend all" in ada.get(f"/processes/{KEY}").text
     ada.post(f"/cases/{found[0]}/suspend", {"reason": "An inquiry."})
-    told = ada.follow(ada.post(f"/definitions/{definition}/cases/suspend", {"reason": "The law changed."})).told
-    assert told == ["1 cases: done."]
+    assert "Suspend all (1)" in ada.get(f"/processes/{KEY}").text
+    begun = ada.post(f"/definitions/{definition}/cases/suspend", {"reason": "The law changed."})
+    Worker(demo).beat()
+    assert "1 done, 0 refused, 0 left of 1" in ada.follow(begun).text
     assert {row_of(demo, one)["state"] for one in found} == {"suspended"}
     ada.post(f"/definitions/{definition}/cases/resume", {"reason": "It is clear now."})
+    Worker(demo).beat()
     assert {row_of(demo, one)["state"] for one in found} == {"active"}
 
 
@@ -110,9 +119,60 @@ def test_only_operators_get_there(demo, app):
     clara.get(f"/cases/{case}/migration", 404)
     anna.get(f"/definitions/{definition}/migration", 403)
     assert "Suspend all" not in anna.get(f"/processes/{KEY}").text
-    told = anna.follow(anna.post(f"/definitions/{definition}/cases/suspend", {"reason": "I want to."})).told
-    assert "Your role does not allow to suspend cases." in told[0]
+    refused = anna.post(f"/definitions/{definition}/cases/suspend", {"reason": "I want to."}, 403)
+    assert "Your role does not allow to suspend cases." in refused.text
+    anna.get("/batches", 403)
+    anna.post("/batches", {"verb": "suspend", "case": case, "reason": "I want to."}, 403)
     assert row_of(demo, case)["state"] == "active"
+
+
+def test_a_selection_of_the_list_is_suspended_and_what_cannot_be_is_told_with_the_reason(demo, app):
+    found = [ask_for_leave(demo) for _ in range(2)]
+    ada = Visitor(app, "ada")
+    assert {one.get("value") for one in ada.get("/cases").all("input[name=case]")} >= set(found)
+    ada.post(f"/cases/{found[0]}/suspend", {"reason": "An inquiry."})
+    begun = ada.post("/batches", {"verb": "suspend", "case": found, "reason": "The law changed."})
+    Worker(demo).beat()
+    page = ada.follow(begun)
+    assert "1 done, 1 refused, 0 left of 2" in page.text and "is already suspended." in page.text
+    chinese = Visitor(app, "ada", "zh_Hans_CN").get(page_of(begun))
+    assert "已经挂起" in chinese.text and "suspended" not in chinese.one("main").text_content()
+    assert "The law changed." in ada.get("/batches").text
+    assert "The law changed." in ada.get(f"/cases/{found[1]}").text
+
+
+def page_of(answer) -> str:
+    return answer.location
+
+
+def test_a_batch_is_stopped_and_goes_on_from_its_page(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    ada.get("/cases")
+    begun = ada.post("/batches", {"verb": "suspend", "case": case, "reason": "The law changed."})
+    ada.get(page_of(begun))
+    ada.post(f"{page_of(begun)}/stop", {"reason": "Not now."})
+    Worker(demo).beat()
+    assert row_of(demo, case)["state"] == "active" and "Go on" in ada.get(page_of(begun)).text
+    ada.post(f"{page_of(begun)}/go_on", {"reason": "Now."})
+    Worker(demo).beat()
+    assert row_of(demo, case)["state"] == "suspended"
+    assert ada.get(f"{page_of(begun)}/fragment").text.count("1 done") == 1
+
+
+def test_a_step_that_was_only_given_another_id_is_proposed_by_its_name(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    _before, after = newer(demo, MODEL.replace('"decide"', '"judge"'))
+    page = ada.get(f"/cases/{case}/migration?to={after}")
+    assert "Everything has its place in version 2." in page.text
+    assert {one.get("name"): one.get("value") for one in page.all("main form[method=post] input")}["map:decide"] == "judge"
+
+
+def test_what_does_not_fit_is_counted_by_reason_for_many_cases(demo, app):
+    for _ in range(3):
+        ask_for_leave(demo)
+    before, after = newer(demo, RENAMED)
+    page = Visitor(app, "ada").get(f"/definitions/{before}/migration?to={after}")
+    assert "0 cases fit, 3 do not and would stay where they are:" in page.text
 
 
 def test_a_case_that_has_ended_and_a_process_of_one_version_say_so(demo, app):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from engine.bpmn.soundness import CATCHABLE
 from webapp import extract
 
 PLACES = re.compile(r"%\((\w+)\)[sd]")
@@ -69,3 +70,23 @@ def test_sentences_in_tables_of_python_are_found(messages):
 def test_texts_of_models_tables_forms_and_policies_are_found(messages):
     places = {message.locations[0][0].split("/")[0] for message in messages}
     assert {"engine", "webapp", "processes", "forms", "policies"} <= places
+
+
+#: places that could only be filled with a word of the database or of a program
+CODES = {"state", "status", "verb", "act", "action", "outcome", "role"}
+
+
+def test_no_sentence_is_filled_with_a_word_of_the_database(messages):
+    """A state or a verb put into a Chinese sentence would stay English: there is a sentence for each instead."""
+    coded = [one.id for one in messages for text in sides(one)[0] if CODES & set(PLACES.findall(text))]
+    assert not coded
+
+
+def test_kinds_of_events_that_sentences_name_have_their_chinese(chinese):
+    said = {one.id for one in chinese if extract.translated(one)}
+    assert set().union(*CATCHABLE.values()) <= said
+
+
+def test_names_in_a_sentence_are_said_in_its_language_by_the_platform_too(demo):
+    said = demo.translate("zh_Hans_CN", "A %(kind)s event such as '%(name)s' always interrupts.", kind="error", name="x")
+    assert said == "像“x”这样的错误事件总是中断型的。"

@@ -176,8 +176,35 @@ class Acts(Schema):
     mapping = Dict(keys=String(), values=String(), load_default=dict)
 
 
+class NewBatch(Acts):
+    instances = List(String(validate=Length(max=64)), load_default=list, validate=Length(max=100_000))
+    of_process = String(load_default=None, metadata={"description": "All running instances of every version of it"})
+
+
+class Batch(Schema):
+    id = String()
+    act = String(attribute="verb")
+    reason = String()
+    definition = String(attribute="definition_id", allow_none=True)
+    mapping = Dict(keys=String(), values=String())
+    state = String(metadata={"description": "running, stopped or done"})
+    total = Integer()
+    done = Integer()
+    refused = Integer()
+    waiting = Integer()
+    by = String(attribute="by_id", allow_none=True)
+    created_at = DateTime()
+    ended_at = DateTime(allow_none=True)
+
+
+class OfBatch(Schema):
+    state = String(load_default="refused", validate=OneOf(["waiting", "done", "refused"]))
+    after = Integer(load_default=-1, metadata={"description": "`position` of the last one that is known"})
+
+
 class Acted(Schema):
     instance = String()
+    position = Integer(metadata={"description": "Place within a batch"})
     done = Boolean()
     why = String(allow_none=True)
     problems = List(Nested(lambda: Problem()))

@@ -18,7 +18,21 @@ from apiflask import APIBlueprint
 from apiflask.schemas import FileSchema
 from flask import current_app, g, jsonify, request, send_file
 
-from engine import access, cases, copies, documents, evidence, forms, history, people, repository, runtime, sharing, tasks
+from engine import (
+    access,
+    batches,
+    cases,
+    copies,
+    documents,
+    evidence,
+    forms,
+    history,
+    people,
+    repository,
+    runtime,
+    sharing,
+    tasks,
+)
 from engine.errors import Invalid, NotFound, Refused
 from engine.platform import fingerprint
 from webapp import many, uploads
@@ -51,11 +65,11 @@ def reading(shape, query: Callable, *, many: bool = False):
         return jsonify(_made(shape, many).dump(query(work)))
 
 
-def writing(shape, verb: Callable, status: int = 200, suffix: str = ""):
+def writing(shape, verb: Callable, status: int = 200, suffix: str = "", *, many: bool = False):
     """Do `verb(work)` once per idempotency key and answer with what it returned, shaped."""
     with doing(suffix) as work:
         if work.answered is None:
-            answer = work.answer(_made(shape).dump(verb(work)))
+            answer = work.answer(_made(shape, many).dump(verb(work)))
         else:
             answer = work.answered
     return _response(answer, status)
@@ -416,7 +430,7 @@ def copy_case(instance_id, json_data):
         sent = copies.send(work, row, _persons(work, json_data["persons"]), json_data["note"])
         return [one for one in copies.of_case(work, row["root_id"]) if one["person_id"] in sent]
 
-    return writing(lambda: shapes.Copy(many=True), send, 201)
+    return writing(shapes.Copy, send, 201, many=True)
 
 
 def _persons(work, said: list[str]) -> list[str]:
@@ -524,7 +538,7 @@ def migrate(instance_id, json_data):
 @described("Suspend, resume, cancel or migrate many; each stands for itself", "Instances")
 def act_on_many(json_data):
     with doing(":chosen") as work:  # a repeat means the same cases, also when some have moved on
-        found = json_data["instances"] or many.running(work, json_data["act"], json_data["of_definition"] or "")
+        found = json_data["instances"] or _some(work, json_data)
         chosen = work.answer(found) if work.answered is None else work.answered
     results = many.act(
         json_data["act"], chosen, json_data["reason"], json_data["definition"], json_data["mapping"],
@@ -533,11 +547,89 @@ def act_on_many(json_data):
     return jsonify(results=[_acted(one) for one in results])
 
 
+def _some(work, wanted: dict) -> list[str]:
+    found = batches.chosen(work, wanted["act"], definition_id=wanted["of_definition"]) if wanted["of_definition"] else []
+    if len(found) > BULK_LIMIT:
+        raise Invalid("These are %(count)s cases: begin a batch for more than %(most)s.", count=len(found), most=BULK_LIMIT)
+    return found
+
+
 def _acted(result: many.Result) -> dict:
     why = result.why
     sentence = translated(why.message, **why.params) if why else None
     problems = _said(why.problems) if why else []
     return {"instance": result.instance_id, "done": why is None, "why": sentence, "problems": problems}
+
+
+@api.post("/batches")
+@needs("admin")
+@api.input(shapes.NewBatch)
+@api.output(shapes.Batch, 201)
+@described("Have a verb done on any number of cases by the worker, each for itself", "Instances")
+def begin_batch(json_data):
+    def do(work):
+        of = {"definition_id": json_data["of_definition"], "process_key": json_data["of_process"]}
+        found = json_data["instances"] or (batches.chosen(work, json_data["act"], **of) if any(of.values()) else [])
+        return batches.one(work, batches.begin(
+            work, json_data["act"], found, json_data["reason"],
+            definition_id=json_data["definition"], mapping=json_data["mapping"],
+        ))  # fmt: skip
+
+    return writing(shapes.Batch, do, 201)
+
+
+@api.get("/batches")
+@api.output(shapes.Batch(many=True))
+@described("What was begun on many cases, the newest first, and how far it is", "Instances")
+def list_batches():
+    return reading(shapes.Batch, batches.list_, many=True)
+
+
+@api.get("/batches/<batch_id>")
+@api.output(shapes.Batch)
+@described("How far one of them is", "Instances")
+def batch(batch_id):
+    return reading(shapes.Batch, lambda work: batches.one(work, batch_id))
+
+
+@api.get("/batches/<batch_id>/cases")
+@api.input(shapes.OfBatch, location="query")
+@api.output(shapes.Acted(many=True))
+@described("Cases of it in one state, 200 at a time, the refused ones with the reason", "Instances")
+def batch_cases(batch_id, query_data):
+    state = query_data["state"]
+    with platform().read(g.actor) as work:
+        rows = batches.items(work, batch_id, state, after=query_data["after"])
+    return jsonify([
+        {**_acted(many.Result(row["instance_id"], row["why"])), "done": state == "done", "position": row["position"]}
+        for row in rows
+    ])  # fmt: skip
+
+
+@api.post("/batches/<batch_id>/stop")
+@needs("admin")
+@api.input(shapes.Reason)
+@api.output(shapes.Batch)
+@described("Leave the cases alone that were not yet come to", "Instances")
+def stop_batch(batch_id, json_data):
+    return _changed(batch_id, batches.stop, json_data["reason"])
+
+
+@api.post("/batches/<batch_id>/go-on")
+@needs("admin")
+@api.input(shapes.Reason)
+@api.output(shapes.Batch)
+@described("Take up what was stopped, and try again what was refused", "Instances")
+def go_on_batch(batch_id, json_data):
+    return _changed(batch_id, batches.go_on, json_data["reason"])
+
+
+def _changed(batch_id: str, verb: Callable, reason: str):
+    def do(work):
+        verb(work, batch_id, reason)
+        return batches.one(work, batch_id)
+
+    return writing(shapes.Batch, do)
 
 
 @api.post("/instances/<instance_id>/move")
@@ -574,7 +666,7 @@ def task(task_id):
         return {
             **row,
             "verbs": [_verb_said(verb) for verb in tasks.verbs(work, row)],
-            "returnable": tasks.returnable(work, row),
+            "returnable": runtime.returnable(work, row),
             "choices": [{"element_id": one, "name": name} for one, name in tasks.choices(work, row)],
         }
 

@@ -33,7 +33,8 @@ export function live(root, enhance) {
     poll(() => part.dataset.live, Number(part.dataset.every || 15), async (answer) => {
       const html = await answer.text();
       // the page already shows what the first answer says: only its ETag is wanted
-      if (!first && !busy(part)) put(part, html, enhance);
+      // (but where things move within a second, it may say more already)
+      if ((!first || "anew" in part.dataset) && !busy(part)) put(part, html, enhance);
       first = false;
     });
   }
