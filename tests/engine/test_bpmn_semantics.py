@@ -316,3 +316,16 @@ def test_14_a_list_may_be_named_by_the_data_object_that_is_drawn(more):
 def test_14_events_that_a_repeated_activity_throws_by_itself_are_refused_by_name():
     loop = multi("[1]").replace("isSequential", 'behavior="None" noneBehaviorEventRef="e" isSequential')
     assert ("a", "bpmn.loop-behavior") in refusals(model(start(), task("a", loop), path("start", "a")))
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_14_the_result_of_one_child_is_not_that_of_another_which_went_on_beside(sequential):
+    more = multi("[1, 2]", "i", sequential=sequential, results="all", result="r.said")
+    case = Case(model(start(), sub("s", start("in"), user("a"), user("b"), path("in", "a", "b"), more), end(), path("start", "s", "end")))
+    if sequential:
+        case.do("a", r={"said": 1}).do("b").do("a", r={"said": 2}).do("b")
+    else:
+        first, second = case.at("a")
+        case.do_token(first, r={"said": 1}).do_token(second, r={"said": 2})
+        case.do("b").do("b")
+    assert case.completed and case.variables == {"all": [1, 2]}
