@@ -84,6 +84,12 @@ FORK_AND_JOIN = model(
 )  # fmt: skip
 
 
+def test_1_whether_an_instance_is_completed_is_known_from_its_tokens():
+    case = Case(line(user("a"), ids=("a",)))
+    assert not case.run.is_completed()
+    assert case.do("a").run.is_completed()
+
+
 def test_2_at_a_parallel_join_no_branch_loses_what_the_other_wrote():
     case = Case(FORK_AND_JOIN, {"x": 0}).do("a", x=1, y=1).do("b", z=2)
     assert case.variables == {"x": 1, "y": 1, "z": 2} and case.waiting == ["after"]
