@@ -350,7 +350,7 @@ def publish(work, name: str, correlation_key: str | None = None, variables: dict
     reached, met = _deliver_to_waiting(work, name, correlation_key, variables)
     for one in messages.starters(work, "message", name):
         begun = repository.get(work, one["definition_id"])
-        if begun["key"] not in met:
+        if begun["state"] == "active" and begun["key"] not in met:
             reached.append(start_by(work, begun, one["element_id"], variables, trigger=name)["id"])
             met.add(begun["key"])
     if reached:
@@ -364,7 +364,8 @@ def broadcast(work, name: str, variables: dict[str, Any] | None = None, *, throw
     for one in messages.listeners(work, name, except_instance=thrown_by):
         if one["definition_id"]:
             begun = repository.get(work, one["definition_id"])
-            reached.append(start_by(work, begun, one["element_id"], variables or {}, trigger=name)["id"])
+            if begun["state"] == "active":
+                reached.append(start_by(work, begun, one["element_id"], variables or {}, trigger=name)["id"])
         elif deliver(work, one, variables or {}):
             reached.append(one["instance_id"])
     return reached
@@ -601,16 +602,13 @@ def _open_incidents(work, one, waits, queue) -> None:
 
 
 def _hand_up(work, one, wait, queue) -> bool:
-    """An error that a called process does not catch is thrown at the call activity, if that one catches it."""
-    if not one.row["parent_id"]:
-        return False
-    caller = load(work, one.row["parent_id"])
-    caught = caller.execution.throw_error(
-        one.row["parent_token"], wait.error_code, wait.sentence, wait.error_variables, or_incident=False
-    )
-    if caught:
-        queue.append(caller)
-    return caught
+    """An error that a called process does not catch is thrown at its call activity, and outward to where it is caught."""
+    while one.row["parent_id"]:
+        token, one = one.row["parent_token"], load(work, one.row["parent_id"])
+        if one.execution.throw_error(token, wait.error_code, wait.sentence, wait.error_variables, or_incident=False):
+            queue.append(one)
+            return True
+    return False
 
 
 def _nothing(work, one, waits, queue) -> None:
@@ -670,7 +668,7 @@ _CLOSE = {
 def _throw_message(work, one, thrown, queue) -> None:
     payload = {
         "name": thrown.name, "correlation_key": thrown.correlation_key, "variables": thrown.variables,
-        "message_id": thrown.message_id or f"{one.id}:{thrown.token}", "ttl": thrown.ttl,
+        "message_id": thrown.message_id, "ttl": thrown.ttl,
     }  # fmt: skip
     jobs.schedule(work, "publish", work.now, element_id=thrown.element_id, payload=payload)
 

@@ -321,6 +321,9 @@ class AdHocSubProcess(SubProcess):
     def finish(self, run: Execution, token: Token, values: dict[str, Any]) -> None:
         """The person has picked, or says that it is done."""
         scope = run.inner(token)
+        if "body" in scope.data:
+            Activity.finish(self, run, token, values)
+            return
         if values.get("done") is True:
             scope.data["over"] = True
             run.scope_changed(scope)
@@ -333,10 +336,12 @@ class AdHocSubProcess(SubProcess):
         if not self.is_over(run, scope):
             self.go_further(run, token, scope)
             return
+        scope.data["over"] = True
+        run.scope_changed(scope)
+        run.unwait(token)
         if self.element.cancel_remaining:
             run.empty(scope)
         if not scope.tokens:
-            run.unwait(token)
             run.empty(scope)
             self.hand_over(run, token, scope)
             Activity.finish(self, run, token, {})
@@ -344,7 +349,7 @@ class AdHocSubProcess(SubProcess):
     def hand_over(self, run: Execution, token: Token, scope) -> None:
         """The list of results goes outward, unless outputs say what does."""
         name = self.element.output_collection
-        if name and not self.element.outputs:
+        if name and not self.element.outputs and "child" not in token.memo:
             run.write(token.scope, {name: scope.variables.get(name)}, self.element.id)
 
     def is_over(self, run: Execution, scope) -> bool:

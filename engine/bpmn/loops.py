@@ -9,6 +9,7 @@ numberOfInstances, numberOfActiveInstances, numberOfCompletedInstances and numbe
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from engine.bpmn import compensation
@@ -19,6 +20,8 @@ from engine.bpmn.scopes import Scope, View, put
 if TYPE_CHECKING:
     from engine.bpmn.execution import Execution
     from engine.bpmn.machine import Token
+
+_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 __all__ = ["child_done", "given_names", "hand_over", "open_body", "put", "restore_body"]
 
@@ -50,8 +53,13 @@ def open_body(run: Execution, token: Token) -> bool | None:
 
 def given_names(element) -> tuple[str, ...]:
     """The variables that each child is given."""
-    variable = element.loop.element_variable
-    return ("loopCounter", variable) if variable else ("loopCounter",)
+    return ("loopCounter", *(name for name in (element.loop.element_variable, _result_name(element.loop)) if name))
+
+
+def _result_name(loop: Loop) -> str | None:
+    """The variable that a child's result is, or is a part of: each child has its own, as in Camunda 8."""
+    said = loop.output_element.text.removeprefix("=").strip() if loop.output_element else ""
+    return said.partition(".")[0] if _PATH.fullmatch(said) else None
 
 
 def child_done(run: Execution, child: Token) -> None:
@@ -141,7 +149,7 @@ def _keep_part(run: Execution, body: Scope, element, part: int | str, value: Any
 
 
 def _begin_child(run: Execution, body: Scope, element, number: int, item: Any) -> None:
-    given: dict[str, Any] = {"loopCounter": number + 1}
+    given: dict[str, Any] = dict.fromkeys(given_names(element)) | {"loopCounter": number + 1}
     if element.loop.element_variable:
         given[element.loop.element_variable] = item
     body.data["begun"] += 1

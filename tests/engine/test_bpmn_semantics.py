@@ -316,3 +316,35 @@ def test_14_a_list_may_be_named_by_the_data_object_that_is_drawn(more):
 def test_14_events_that_a_repeated_activity_throws_by_itself_are_refused_by_name():
     loop = multi("[1]").replace("isSequential", 'behavior="None" noneBehaviorEventRef="e" isSequential')
     assert ("a", "bpmn.loop-behavior") in refusals(model(start(), task("a", loop), path("start", "a")))
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_14_the_result_of_one_child_is_not_that_of_another_which_went_on_beside(sequential):
+    more = multi("[1, 2]", "i", sequential=sequential, results="all", result="r.said")
+    case = Case(model(start(), sub("s", start("in"), user("a"), user("b"), path("in", "a", "b"), more), end(), path("start", "s", "end")))
+    if sequential:
+        case.do("a", r={"said": 1}).do("b").do("a", r={"said": 2}).do("b")
+    else:
+        first, second = case.at("a")
+        case.do_token(first, r={"said": 1}).do_token(second, r={"said": 2})
+        case.do("b").do("b")
+    assert case.completed and case.variables == {"all": [1, 2]}
+
+
+@pytest.mark.element("adHocSubProcess")
+def test_15_what_is_over_stays_over_and_offers_nothing_more_while_the_rest_is_waited_for():
+    case = Case(ad_hoc("", user("x"), user("y"), condition="enough", cancelRemainingInstances="false"), {"enough": False})
+    case.do("a", activities=["x", "y"]).do("x", enough=True)
+    assert case.waiting == ["y"]
+    assert case.do("y", enough=False).waiting == ["after"]
+
+
+@pytest.mark.element("adHocSubProcess")
+@pytest.mark.parametrize("sequential", [False, True])
+def test_15_a_person_picks_in_each_child_of_a_repeated_ad_hoc_sub_process(sequential):
+    more = multi("[1, 2]", "i", sequential=sequential, results="all", result="own")
+    collected = '<zeebe:adHoc outputCollection="own" outputElement="=i"/>'
+    case = Case(model(start(), element("adHocSubProcess", "a", collected, user("x"), more), end(), path("start", "a", "end")))
+    for _ in range(2):
+        case.do("a", activities=["x"]).do("x").do("a", done=True)
+    assert case.completed and case.variables == {"all": [[1], [2]]}

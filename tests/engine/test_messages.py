@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from engine import bpmn, people, runtime
+from engine import bpmn, people, repository, runtime
 from engine.errors import Conflict
-from engine.schema import task
+from engine.schema import incident, instance, task
 from tests.engine.small import Room, flow, message, model, path, task_of
 
 GO = message("m", "Go")
@@ -253,3 +253,40 @@ def test_a_message_flow_that_joins_different_messages_is_refused(room):
 def test_a_message_flow_to_a_pool_or_to_nothing_moves_nothing(room):
     assert not [p for p in bpmn.parse(pools(path(task_of("a"), ids=("a",)), begins(NAMED), message_flow("a", "p2") + message_flow("a", "gone"))).problems
                 if p.severity == "error"]  # fmt: skip
+
+
+# --- who begins, who is asked -------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["message", "signal"])
+def test_a_process_that_was_retired_is_begun_by_nothing_any_more(room, kind):
+    room.deploy(small=model(begins(MESSAGE if kind == "message" else SIGNAL), roots=ROOTS))
+    with room.platform.work(room.actor("ada")) as work:
+        repository.retire(work, repository.latest(work, "small")["id"], "It was replaced.")
+    assert (publish(room)["correlated"] if kind == "message" else broadcast(room)) == []
+
+
+def test_one_event_may_throw_the_same_message_to_two_receivers(room):
+    two = '<bpmn:message id="m2" name="Go"><bpmn:extensionElements><zeebe:subscription correlationKey="=other"/></bpmn:extensionElements></bpmn:message>'
+    thrown = event("intermediateThrowEvent", "t", MESSAGE + MESSAGE.replace('"m"', '"m2"'))
+    listens = path(event("intermediateCatchEvent", "c", MESSAGE), task_of("a"), ids=("c", "a"))
+    room.deploy(small=model(path(thrown, ids=("t",)), roots=GO + two), other=model(listens, key="other", roots=GO))
+    waits = [room.start("other", {"key": key}) for key in ("1", "2")]
+    room.start(variables={"key": "1", "other": "2"})
+    room.beat()
+    assert [waiting(room, case) for case in waits] == [["a"], ["a"]]
+
+
+def test_an_error_goes_outward_through_every_caller_until_one_catches_it(room):
+    call = '<bpmn:callActivity id="c" name="c"><bpmn:extensionElements><zeebe:calledElement processId="{}"/></bpmn:extensionElements></bpmn:callActivity>'
+    error = '<bpmn:errorEventDefinition errorRef="x"/>'
+    fails = model(event("startEvent", "s", "") + event("endEvent", "e", error) + flow("s", "e"), key="inner", roots='<bpmn:error id="x" errorCode="X"/>')
+    outer = path(call.format("middle"), ids=("c",)) + event("boundaryEvent", "b", error, 'attachedToRef="c"') + task_of("mend") + flow("b", "mend")
+    room.deploy(
+        inner=fails, middle=model(path(call.format("inner"), ids=("c",)), key="middle"),
+        small=model(outer + flow("mend", "e"), roots='<bpmn:error id="x" errorCode="X"/>'),
+    )  # fmt: skip
+    case = room.start()
+    assert waiting(room, case) == ["mend"]
+    with room.platform.read(people.SYSTEM) as work:
+        states = {row["process_key"]: row["state"] for row in work.all(select(instance))}
+        assert states == {"small": "active", "middle": "cancelled", "inner": "cancelled"}
+        assert work.all(select(incident)) == []
