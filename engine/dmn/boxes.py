@@ -25,6 +25,7 @@ from engine.feel.compiler import (
     domain,
     external,
     filtered,
+    gathered,
     invoke_named,
     named,
     or_nothing,
@@ -201,15 +202,19 @@ class Boxes:
 
     def for_(self, element: Any) -> Closure:
         name, source, body = self.iterator(element)
+        before = len(self.texts)
         made = self.within(frozenset({name, "partial"}), body)
+        keeps = any("partial" in text.reads for _, text, _ in self.texts[before:])
 
         def collect(scope: Scope) -> list:
-            done: list[Any] = []
-            around = Scope({"partial": done}, scope, scope.run)
-            for one in domain(source(scope), None, False, scope.run, -1):
+            here: dict[str, Any] = {"partial": []}
+            around = Scope(here, scope, scope.run)
+
+            def turn(one: Any) -> Any:
                 scope.run.budget.spend()
-                done.append(made(Scope({name: one}, around, scope.run)))
-            return done
+                return made(Scope({name: one}, around, scope.run))
+
+            return gathered(map(turn, domain(source(scope), None, False, scope.run, -1)), here, keeps, scope.run)
 
         return or_nothing(collect, -1)
 
