@@ -153,6 +153,11 @@ string join(["a", "b"]) => "ab"
 string join(["a", 1], "-") => null
 string join([], "-") => ""
 string join(["a", "b"], ", ", "<", ">") => "<a, b>"
+is blank(" \t") => true
+is blank("a") => false
+is blank(null) => null
+to base64("FEEL") => "RkVFTA=="
+to base64("é") => "w6k="
 string(1.10) => "1.1"
 string(1000000000000000000000) => "1000000000000000000000"
 string(null) => null
