@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -728,6 +729,13 @@ def test_comments_stand_wherever_blanks_may_and_names_begin_with_letters(express
 
 def test_comments_stand_in_cells_too():
     assert feel.compile_tests("not /* a */ (1, /* ) */ 2) // b").matches(3, {}) is True
+
+
+def test_what_is_added_to_the_standard_is_marked_and_told():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    assert [one for one in feel.ADDED if f"`{one}`" not in readme] == []
+    assert {one.partition("(")[0] for one in feel.ADDED} <= feel.BUILTINS.keys()
+    assert not any(one.startswith(("context put", "context merge", "list replace")) for one in feel.ADDED)
 
 
 # --- unary tests ------------------------------------------------------------------------------
