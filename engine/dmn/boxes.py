@@ -25,6 +25,7 @@ from engine.feel.compiler import (
     domain,
     external,
     filtered,
+    gathered,
     invoke_named,
     named,
     or_nothing,
@@ -81,6 +82,9 @@ class Boxes:
 
     # --- texts ---
     def expression(self, text: str, element: Any) -> Closure:
+        refused = self.refused_language(element)
+        if refused:
+            return self.unreadable(refused, text, element)
         try:
             made = feel.build(text, self.names, self.types.named)
         except feel.FeelError as error:
@@ -89,10 +93,13 @@ class Boxes:
         return made.run
 
     def tests(self, text: str, element: Any) -> feel.Tests | None:
+        refused = self.refused_language(element)
         try:
-            made = feel.build_tests(text or "-", self.names, self.types.named)
+            made = None if refused else feel.build_tests(text or "-", self.names, self.types.named)
         except feel.FeelError as error:
-            self.unreadable(error, text, element)
+            refused = error
+        if refused:
+            self.unreadable(refused, text, element)
             return None
         self.note(element, made)
         return made
@@ -117,10 +124,7 @@ class Boxes:
     def box(self, element: Any) -> Closure:
         """The closure of any box, its result brought to the type that the box names."""
         made = BOXES[local(element)](self, element)
-        kind = self.types.of(element)
-        if kind is None:
-            return made
-        return lambda scope: typed_result(scope.run, made(scope), kind)
+        return _as_type(made, self.types.of(element), local(element) == "functionDefinition")
 
     def inner(self, element: Any | None, *more: str) -> Closure:
         """The box inside an element such as `then` or `in`."""
@@ -139,6 +143,14 @@ class Boxes:
         text = text_of(element)
         return self.expression(text, element) if text else (lambda _scope: None)
 
+    def refused_language(self, element: Any) -> feel.FeelError | None:
+        """Why a text is not read: it, or else the whole model, names a language that is not FEEL."""
+        root = element.getroottree().getroot()
+        named = element.get("expressionLanguage") or root.get("expressionLanguage") or "FEEL"
+        if "feel" in named.lower():
+            return None
+        return feel.FeelError("Only FEEL is read here, not '%(text)s'.", text=named)
+
     def context(self, element: Any) -> Closure:
         entries: list[tuple[str | None, Closure]] = []
         known: set[str] = set()
@@ -148,7 +160,7 @@ class Boxes:
             is_function = child(entry, "functionDefinition") is not None
             made = self.within(frozenset(known | ({name} if is_function and name else set())), entry)
             kind = self.types.of(variable) if variable is not None else None
-            entries.append((name, _as_type(made, kind)))
+            entries.append((name, _as_type(made, kind, is_function)))
             known.add(name or "")
         return _gather(entries)
 
@@ -201,15 +213,19 @@ class Boxes:
 
     def for_(self, element: Any) -> Closure:
         name, source, body = self.iterator(element)
+        before = len(self.texts)
         made = self.within(frozenset({name, "partial"}), body)
+        keeps = any("partial" in text.reads for _, text, _ in self.texts[before:])
 
         def collect(scope: Scope) -> list:
-            done: list[Any] = []
-            around = Scope({"partial": done}, scope, scope.run)
-            for one in domain(source(scope), None, False, scope.run, -1):
+            here: dict[str, Any] = {"partial": []}
+            around = Scope(here, scope, scope.run)
+
+            def turn(one: Any) -> Any:
                 scope.run.budget.spend()
-                done.append(made(Scope({name: one}, around, scope.run)))
-            return done
+                return made(Scope({name: one}, around, scope.run))
+
+            return gathered(map(turn, domain(source(scope), None, False, scope.run, -1)), here, keeps, scope.run)
 
         return or_nothing(collect, -1)
 
@@ -237,8 +253,20 @@ class Boxes:
         return made.run
 
 
-def _as_type(made: Closure, kind: Type | None) -> Closure:
-    return made if kind is None else (lambda scope: typed_result(scope.run, made(scope), kind))
+def _as_type(made: Closure, kind: Type | None, is_function: bool = False) -> Closure:
+    """The closure, its value brought to the type. One beside a function that is no function type is that of its result."""
+    if kind is None:
+        return made
+    if is_function and kind.kind not in ("function", "Any"):
+        return lambda scope: answering(made(scope), kind)
+    return lambda scope: typed_result(scope.run, made(scope), kind)
+
+
+def answering(value: Any, kind: Type) -> Any:
+    """A function whose results are brought to the type."""
+    if not isinstance(value, Function):
+        return value
+    return Function(value.name, value.parameters, value.body, value.types, kind, value.builtin)
 
 
 def _gather(entries: list[tuple[str | None, Closure]]) -> Closure:

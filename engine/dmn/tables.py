@@ -181,7 +181,8 @@ class _Column:
         """Those of the rules `left` whose test in this column holds."""
         if left & self.always == left:
             return left
-        value = as_typed(self.clause.read(scope), self.clause.type)
+        kind = self.clause.type
+        value = typed_result(scope.run, as_typed(self.clause.read(scope), kind), kind)
         if self.clause.allowed and value is not None and self.clause.allowed.run(value, scope) is False:
             scope.run.note("value", "'%(name)s' has a value that is not allowed.", name=self.clause.label or self.clause.text)
         hit = self.always

@@ -13,7 +13,7 @@ from engine import feel
 from engine.dmn.xml import child, children, name_of, place_of, text_of
 from engine.errors import Problem
 from engine.feel.compiler import Run, Scope
-from engine.feel.types import ANY, Type, simple
+from engine.feel.types import ANY, Type, resolve, scan_type, simple
 
 
 class Types:
@@ -63,10 +63,20 @@ class Types:
         alias, _, rest = text.partition(".")
         if rest and alias in self._imported:
             return self._imported[alias].named(rest)
+        if "<" in text:
+            return self._generic(text)
         found = simple(text)
         if found is None and ":" in text:
             return self.named(text.rpartition(":")[2])
         return found or self._from_any_import(text)
+
+    def _generic(self, text: str) -> Type | None:
+        """A type written as FEEL writes it: `list<number>`, `context<a: string>`."""
+        try:
+            kind, end = scan_type(text, 0)
+        except feel.FeelError:
+            return None
+        return None if text[end:].strip() else resolve(kind, self.named)
 
     def _from_any_import(self, text: str) -> Type | None:
         return next((found for held in self._imported.values() if (found := held.named(text))), None)

@@ -18,7 +18,7 @@ from engine.feel.builtins import ADDED, BUILTINS
 from engine.feel.compiler import Compiler, Run, Scope, make_tests
 from engine.feel.errors import Budget, Diagnosis, Exhausted, FeelError
 from engine.feel.grammar import Node, parse
-from engine.feel.lexer import STRING, Names
+from engine.feel.lexer import STRING, Names, without_comments
 from engine.feel.moments import (
     Date,
     DateTime,
@@ -139,15 +139,16 @@ def build(text: str, names: Iterable[str] = (), types: Callable[[str], Type | No
     """Read a text without keeping it; `types` knows the types of a model by name. Raises FeelError."""
     _refuse_what_is_no_text(text)
     found = Compiler(text, types)
-    return Expression(text, found.make(parse(text, _known(names))), found)
+    return Expression(text, found.make(parse(without_comments(text), _known(names))), found)
 
 
 def build_tests(text: str, names: Iterable[str] = (), types: Callable[[str], Type | None] | None = None) -> Tests:
     """Read unary tests without keeping them. Raises FeelError."""
     _refuse_what_is_no_text(text)
-    inner = _inside_not(text)
+    bare = without_comments(text)
+    inner = _inside_not(bare)
     found = Compiler(text, types)
-    node = parse(text if inner is None else inner, _known(names), "tests")
+    node = parse(bare if inner is None else inner, _known(names), "tests")
     return Tests(text, make_tests(found, node, inner is not None), found, node, inner is not None)
 
 

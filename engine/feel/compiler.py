@@ -8,7 +8,7 @@ is its `Run`. No Python is generated and none is reachable from a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -586,14 +586,25 @@ def _for(self: Compiler, node: Node) -> Closure:
     body = self.make(node.parts[1])
     self.bound.pop()
 
+    keeps = speaks_of(node, "partial")
+
     def collect(scope: Scope) -> list:
-        made: list[Any] = []
-        for inner in turns(iterators, Scope({"partial": made}, scope, scope.run)):
-            made.append(body(inner))
-            scope.run.budget.room(len(made))
-        return made
+        here: dict[str, Any] = {"partial": []}
+        return gathered(map(body, turns(iterators, Scope(here, scope, scope.run))), here, keeps, scope.run)
 
     return or_nothing(collect, node.at)
+
+
+def gathered(results: Iterable[Any], here: dict[str, Any], keeps: bool, run: Run) -> list:
+    """The results of a loop. When its body reads `partial`, that is a list of its own for every turn: a result may keep it."""
+    made: list[Any] = []
+    for one in results:
+        made.append(one)
+        run.budget.room(len(made))
+        if keeps:
+            run.budget.spend(len(made) // 100)
+            here["partial"] = list(made)
+    return made
 
 
 def _quantified(stops: bool):
@@ -810,7 +821,7 @@ def _test(self: Compiler, node: Node) -> Callable[[Any, Scope], bool | None]:
     if is_constant(inner):
         held = inner.value
         return lambda value, _scope: contained(value, held)
-    if asks(node):
+    if speaks_of(node, "?"):
         return lambda _value, scope: _truth(inner(scope))
     if node.kind in SAYS_ITSELF:
         return lambda value, scope: _held(value, inner(scope))
@@ -829,10 +840,10 @@ def _held(value: Any, said: Any) -> bool | None:
     return same(value, said) if isinstance(value, bool) else _truth(said)
 
 
-def asks(part: Any) -> bool:
-    """Whether `?`, the value under test, is read in a node."""
+def speaks_of(part: Any, name: str) -> bool:
+    """Whether a name is read in a node."""
     if isinstance(part, Node):
-        return (part.kind == "name" and part.parts[0][1] == "?") or any(asks(one) for one in part.parts)
+        return (part.kind == "name" and part.parts[0][1] == name) or any(speaks_of(one, name) for one in part.parts)
     return False
 
 

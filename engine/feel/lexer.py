@@ -40,19 +40,29 @@ BEGINS = (
 )
 GOES = BEGINS + "0-9\u00b7\u0300-\u036f\u203f-\u2040"
 BLANK = "\\s\u180e\u200b\ufeff"
-SPACE = re.compile(rf"(?:[{BLANK}]|//[^\n\r]*|/\*.*?\*/)+", re.DOTALL)
+SPACE = re.compile(rf"[{BLANK}]+")
 NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 WORD = re.compile(rf"[{BEGINS}][{GOES}]*")
 DIGITS = re.compile(r"\d+(?![\w.])|\d+(?=\.\.)", re.ASCII)
 SIGN = re.compile(r"\*\*|\.\.|<=|>=|!=|[-<>=+*/()\[\]{},:.?]")
 PART = re.compile(r"\w+|[^\w\s]")
-KEY = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|[^\s"{}\[\](),:][^"{}\[\](),:]*?)\s*:(?!:)""", re.DOTALL)
+KEY = re.compile(rf"""\s*("(?:[^"\\]|\\.)*"|[?{BEGINS}][^"{{}}\[\](),:]*?)\s*:(?!:)""", re.DOTALL)
 ITERATOR = re.compile(r"\s*([^\W\d][^,(){}\[\]\"]*?)\s+in\b")
 PARAMETER = re.compile(r"\s*([^\W\d][^,(){}\[\]\":]*?)\s*(?=[,:)])")
 EXTERNAL = re.compile(r"external(?=\s*\{)")
 STARTS = re.compile(r"""[\w"@({\[?]""")
 GOES_ON = re.compile(r"(?:and|or|then|else|return|satisfies|in|between|instance)\b")
+
+
+COMMENT = re.compile(STRING.pattern + r"|(?P<comment>//[^\n\r]*|/\*.*?\*/)", re.DOTALL)
+
+
+def without_comments(text: str) -> str:
+    """The text with blanks for its comments, so that they may stand wherever a blank may. Places stay as they are."""
+    if "//" not in text and "/*" not in text:
+        return text
+    return COMMENT.sub(lambda found: re.sub(r"[^\n\r]", " ", found[0]) if found["comment"] else found[0], text)
 
 
 class Names:
@@ -222,7 +232,7 @@ class Cutter:
         """Take what follows into the name while it is a plain word or digits."""
         while True:
             space = SPACE.match(self.text, self.at)
-            if not space or "/" in space[0]:
+            if not space:
                 return
             found = WORD.match(self.text, space.end())
             if found and found[0] not in KEYWORDS and not (found[0] == "external" and self.last == "RPAR"):

@@ -148,11 +148,19 @@ def _converted(value: Any, kind: Type) -> Any:
     if isinstance(value, Date) and kind.kind == "date and time":
         return DateTime(value, UTC_MIDNIGHT)
     if kind.kind == "list":
-        item = kind.item or ANY
-        return [conform(one, item)[0] for one in value] if isinstance(value, list) and _dates(item) else [value]
+        return _as_list(value, kind.item or ANY)
     if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list):
         return conform(value[0], kind)[0]
     return None
+
+
+def _as_list(value: Any, item: Type) -> list:
+    """A list of one around the value, or the list that stands alone in it; dates in a list become what its items are."""
+    if not isinstance(value, list):
+        return [conform(value, item)[0]] if _dates(item) else [value]
+    if _dates(item):
+        return [conform(one, item)[0] for one in value]
+    return value[0] if len(value) == 1 and isinstance(value[0], list) else [value]
 
 
 def _dates(kind: Type) -> bool:

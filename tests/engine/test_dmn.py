@@ -71,6 +71,82 @@ def problems(inner: str) -> dict[str, list[str]]:
     return found
 
 
+# --- item definitions and conversions (7.3.3, 10.3.2.9.4) -------------------------------------
+def item(name: str, base: str, more: str = "", attributes: str = "") -> str:
+    return f'<itemDefinition name="{name}"{attributes}><typeRef>{escape(base)}</typeRef>{more}</itemDefinition>'
+
+
+def allowed(text: str, what: str = "allowedValues") -> str:
+    return f"<{what}><text>{escape(text)}</text></{what}>"
+
+
+MANY = ' isCollection="true"'
+ITEMS = (
+    item("letters", "string", allowed('"a", "b"'), MANY)
+    + item("few", "number", allowed("count(?) < 3", "typeConstraint"), MANY)
+    + item("small", "number", allowed("[0..10]"))
+    + item("smaller", "small", allowed("> 5", "typeConstraint"))
+    + item("span", "range<number>")
+    + item("numbers", "list<number>")
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("letters", '["a", "b"]', '["a", "b"]'),
+        ("letters", '["a", "c"]', "null"),
+        ("letters", '"a"', '["a"]'),
+        ("letters", '"c"', "null"),
+        ("letters", '[["a"]]', '["a"]'),
+        ("letters", "[]", "[]"),
+        ("few", "[1, 2]", "[1, 2]"),
+        ("few", "[1, 2, 3]", "null"),
+        ("smaller", "6", "6"),
+        ("smaller", "5", "null"),
+        ("smaller", "60", "null"),
+        ("smaller", "[6]", "6"),
+        ("span", "[1..3]", "[1..3]"),
+        ("span", '["a".."b"]', "null"),
+        ("numbers", "[1]", "[1]"),
+        ("numbers", '["a"]', "null"),
+        ("numbers", "1", "[1]"),
+        ("number", "[[1]]", "null"),
+        ("date and time", '[@"2020-01-01"]', '@"2020-01-01T00:00:00Z"'),
+    ],
+)
+def test_a_result_is_brought_to_the_type_of_its_decision(kind, text, value):
+    assert feel.literal(decide(ITEMS + decision("x", literal(text), kind=escape(kind))).value) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "cell", "value"),
+    [("number", [1], "> 0", "hit"), ("number", "a", "null", "hit"), ("number", "a", "not(null)", None), ("date", "2020-01-02", '> @"2020-01-01"', "hit")],
+)
+def test_an_input_expression_is_brought_to_its_type(kind, given, cell, value):
+    assert decide(decision("x", table([(cell, '"hit"')], ("a",), types={"a": kind})), a=given).value == value
+
+
+@pytest.mark.parametrize("where", ["variable", "function"])
+def test_the_type_beside_a_function_in_a_context_is_that_of_its_result(where):
+    kinds = {where: ' typeRef="number"'}
+    inner = (
+        f'<contextEntry><variable name="f"{kinds.get("variable", "")}/><functionDefinition{kinds.get("function", "")}>'
+        f'<formalParameter name="x"/>{literal("x")}</functionDefinition></contextEntry>'
+    )
+    for text, value in (("f(4)", 4), ('f("a")', None)):
+        made = f"<context>{inner}<contextEntry>{literal(text)}</contextEntry></context>"
+        assert decide(decision("x", made)).value == value
+
+
+def test_a_text_in_another_language_is_refused_by_name():
+    script = "<literalExpression expressionLanguage=\"http://example.org/javascript\"><text>1 + 1</text></literalExpression>"
+    assert decide(decision("x", script)).value is None
+    assert "Only FEEL is read here, not 'http://example.org/javascript'." in problems(decision("x", script))["dmn.expression"][0]
+    own = script.replace("http://example.org/javascript", "https://www.omg.org/spec/DMN/20191111/FEEL/")
+    assert decide(decision("x", own)).value == 2
+
+
 # --- files ------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "namespace",

@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -153,6 +154,11 @@ string join(["a", "b"]) => "ab"
 string join(["a", 1], "-") => null
 string join([], "-") => ""
 string join(["a", "b"], ", ", "<", ">") => "<a, b>"
+is blank(" \t") => true
+is blank("a") => false
+is blank(null) => null
+to base64("FEEL") => "RkVFTA=="
+to base64("é") => "w6k="
 string(1.10) => "1.1"
 string(1000000000000000000000) => "1000000000000000000000"
 string(null) => null
@@ -357,6 +363,10 @@ partition([1, 2, 3], 2) => [[1, 2], [3]]
 sort([3, 1, 2], function(x, y) x > y) => [3, 2, 1]
 sort(list: [3, 1, 2], precedes: function(x, y) x < y) => [1, 2, 3]
 sort(["b", "a"]) => ["a", "b"]
+sort([3, 1], null) => null
+sort([3, 1], function(x) x) => null
+sort([3, 1], function(x, y) "a") => null
+sort([3, "a"], function(x, y) x < y) => null
 list replace([2, 4, 7, 8], 3, 6) => [2, 4, 6, 8]
 list replace([2, 4, 7, 8], -1, 6) => [2, 4, 7, 6]
 list replace([2, 4, 7, 8], 5, 6) => null
@@ -370,6 +380,9 @@ for i in [1..3] return i => [1, 2, 3]
 for i in (1..3) return i => [2]
 for i in @"2020-01-01"..@"2020-01-02" return i => [2020-01-01, 2020-01-02]
 for i in 0..4 return if i = 0 then 1 else i * partial[-1] => [1, 1, 2, 6, 24]
+for i in 1..3 return partial => [[], [[]], [[], [[]]]]
+for i in 1..2 return {so far: partial} => [{so far: []}, {so far: [{so far: []}]}]
+for i in 1..2, j in [i, count(partial)] return j => [1, 0, 2, 2]
 for i in null return i => null
 for i in 5 return i => [5]
 some x in [1, 2] satisfies x > 1 => true
@@ -689,6 +702,40 @@ def test_now_and_today_are_told_by_the_caller():
     assert said("today()", now=datetime(2026, 3, 1, 20, 0, tzinfo=UTC), zone=zone) == '@"2026-03-02"'
     assert said("now()", now=NOW, zone=zone) == '@"2026-03-02T09:30:00@Asia/Shanghai"'
     assert said('now() = @"2026-03-02T01:30:00Z"', now=NOW) == "true"
+
+
+@table(r"""
+1 /* a */ + // b => ERROR
+1 /* // */ + 1 // 1 => 2
+"a // b" + "/* c */" => "a // b/* c */"
+{ foo /* a */ : /* b */ 1, /* c */ "bar": 2 } => {foo: 1, bar: 2}
+for /* a */ i /* b */ in /* c */ 1..2 return i => [1, 2]
+some x /* a */ in [1] satisfies x = 1 => true
+(function(a /* b */, c: /* d */ number) a)(1, 2) => 1
+[1] instance /* a */ of list</* b */ number /* c */> => true
+date /* a */ and time("2020-01-01T00:00:00") => @"2020-01-01T00:00:00"
+1 /* a => ERROR
+{1: 2} => ERROR
+{-a: 2} => ERROR
+{?a: 2} => {"?a": 2}
+""")  # fmt: skip
+def test_comments_stand_wherever_blanks_may_and_names_begin_with_letters(expression, value):
+    if value != "ERROR":
+        assert said(expression) == value
+        return
+    with pytest.raises(feel.FeelError):
+        feel.compile(expression)
+
+
+def test_comments_stand_in_cells_too():
+    assert feel.compile_tests("not /* a */ (1, /* ) */ 2) // b").matches(3, {}) is True
+
+
+def test_what_is_added_to_the_standard_is_marked_and_told():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+    assert [one for one in feel.ADDED if f"`{one}`" not in readme] == []
+    assert {one.partition("(")[0] for one in feel.ADDED} <= feel.BUILTINS.keys()
+    assert not any(one.startswith(("context put", "context merge", "list replace")) for one in feel.ADDED)
 
 
 # --- unary tests ------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.tck.suites import Suite, run
+from tests.tck.suites import Suite, run_suite, suites
 
 
 def main(words: list[str]) -> int:
@@ -16,13 +17,23 @@ def main(words: list[str]) -> int:
     reader.add_argument("folder", nargs="+", type=Path, help="folder of suites, searched to the bottom")
     reader.add_argument("--json", action="store_true", help="print one JSON object")
     asked = reader.parse_args(words)
-    found = run(asked.folder)
+    found = [run_suite(folder) for folder in watched(suites(asked.folder))]
     passed, total = sum(one.passed for one in found), sum(one.total for one in found)
     if asked.json:
         print(json.dumps(as_json(found, passed, total), ensure_ascii=False))
     else:
         print(as_text(found, passed, total))
     return 0 if passed == total and total else 1
+
+
+def watched(folders: list[Path]) -> Iterator[Path]:
+    """The folders, and on a terminal which of them is being run."""
+    for place, folder in enumerate(folders, 1):
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{place} of {len(folders)}  {folder.name}", end="", file=sys.stderr, flush=True)
+        yield folder
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def as_json(found: list[Suite], passed: int, total: int) -> dict:

@@ -277,15 +277,19 @@ def partition(_run, held: list, size: Decimal) -> list:
     return [held[place : place + step] for place in range(0, len(held), step)]
 
 
-@builtin("sort(list: l, precedes: f!?)")
+@builtin("sort(list: l, precedes: f?)")
 def sort(run, held: list, precedes: Function | None = None) -> list:
     if precedes is None:
         return _sorted_by_order(held)
 
+    def comes_first(one: Any, other: Any) -> bool:
+        said = run.call(precedes, [one, other])
+        if not isinstance(said, bool):
+            raise Nothing("The function of 'sort' answers true or false.")
+        return said
+
     def compare(one: Any, other: Any) -> int:
-        if run.call(precedes, [one, other]) is True:
-            return -1
-        return 1 if run.call(precedes, [other, one]) is True else 0
+        return -1 if comes_first(one, other) else int(comes_first(other, one))
 
     run.budget.spend(len(held))
     return sorted(held, key=cmp_to_key(compare))

@@ -151,7 +151,7 @@ def converted(arg: Any, wanted: Parameter) -> Any:
 
 
 BUILTINS: dict[str, Function] = {}
-#: what Camunda 8 adds to the standard
+#: what Camunda 8 adds to the standard: whole functions and further ways to call one, as "name(parameter, parameter)"
 ADDED: set[str] = set()
 
 
@@ -163,7 +163,7 @@ def builtin(*texts: str, added: bool = False) -> Callable[[Callable], Callable]:
             name, signature = _read(text, body)
             _named(name).signatures.append(signature)
             if added:
-                ADDED.add(name)
+                ADDED.add(f"{name}({', '.join(one.name for one in signature.parameters)})")
         return body
 
     return register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from decimal import Decimal
 from typing import Any
@@ -129,6 +130,18 @@ def extract(run, text: str, pattern: str) -> list[str]:
 @builtin("trim(string: s)", added=True)
 def trim(_run, text: str) -> str:
     return text.strip()
+
+
+@builtin("is blank(string: s)", added=True)
+def is_blank(_run, text: str) -> bool:
+    return not text.strip()
+
+
+@builtin("to base64(value: s)", added=True)
+def to_base64(run, text: str) -> str:
+    """Of the text in UTF-8."""
+    run.budget.room(len(text) * 2)
+    return base64.b64encode(text.encode()).decode()
 
 
 @builtin("string join(list: l, delimiter: s!?)")
