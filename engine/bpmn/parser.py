@@ -436,6 +436,12 @@ class _ProcessParser:
                     name=element.name or element.id,
                 )
                 continue
+            if host.kind.endswith(("Gateway", "Event")):
+                self.problem(
+                    element.id, "bpmn.no-host", "The boundary event '%(name)s' is not attached to a task or sub-process.",
+                    name=element.name or element.id,
+                )  # fmt: skip
+                continue
             element.attached_to = host
             host.boundaries.append(element)
         for node in self.node.iter(f"{BPMN}association"):
