@@ -8,6 +8,7 @@ carries them. Whoever wants a tree asks `read`; nothing else in the project pars
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,10 @@ DEPTH = 200
 ELEMENTS = 500_000
 ATTRIBUTES = 200
 XINCLUDE = "http://www.w3.org/2001/XInclude"
+
+
+_DECLARED = re.compile(rb"(<\?xml[^>]{0,100}?encoding\s*=\s*[\"'])([A-Za-z0-9._-]{1,40})")
+_EAST_ASIAN = frozenset({"gb18030", "gbk", "gb2312", "big5", "big5-hkscs", "shift_jis", "euc-jp", "iso-2022-jp", "euc-kr"})
 
 
 class _Gate:
@@ -57,6 +62,7 @@ def read(data: bytes, *, whole: bool = False) -> etree._Element:
     """
     if len(data) > SIZE:
         raise Invalid("The file is larger than %(limit)s MB.", limit=SIZE // 1024 // 1024)
+    data = _recoded(data)
     _pass(data)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=True,
@@ -66,6 +72,17 @@ def read(data: bytes, *, whole: bool = False) -> etree._Element:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         raise _not_xml(error.lineno or 0) from error
+
+
+def _recoded(data: bytes) -> bytes:
+    """A document in an East Asian encoding as UTF-8: expat reads none of more than one byte but Unicode's own."""
+    said = _DECLARED.match(data)
+    if said is None or said[2].decode().lower() not in _EAST_ASIAN:
+        return data
+    try:
+        return said[1] + b"UTF-8" + data[said.end(2) :].decode(said[2].decode()).encode()
+    except UnicodeDecodeError as error:
+        raise _not_xml(data.count(b"\n", 0, said.end(2) + error.start) + 1) from error
 
 
 def _pass(data: bytes) -> None:

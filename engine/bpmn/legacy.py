@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
+from engine.bpmn import juel
+from engine.feel import FeelError
+
 if TYPE_CHECKING:
     from engine.bpmn.model import Element, Loop
 
@@ -23,41 +26,17 @@ NAMESPACES = {
     "http://activiti.org/bpmn": "activiti",
 }
 _OUTER = re.compile(r"[$#]\{(.*)\}", re.S)
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_OPERATORS = (
-    (re.compile(r"&&|\band\b"), " and "), (re.compile(r"\|\||\bor\b"), " or "), (re.compile(r"==|\beq\b"), "="),
-    (re.compile(r"\bne\b"), "!="), (re.compile(r"\bgt\b"), ">"), (re.compile(r"\blt\b"), "<"),
-    (re.compile(r"\bge\b"), ">="), (re.compile(r"\ble\b"), "<="), (re.compile(r"\bempty\s+([\w.]+)"), r"is empty(\1)"),
-    (re.compile(r"(?:\bnot\b|!(?!=))\s*([\w.]+|\([^()]*\))"), r"not(\1)"),
-)  # fmt: skip
 
 
 def expression(text: str) -> str:
-    """`${amount > 100 && kind == 'x'}` as `=amount > 100 and kind = "x"`; anything else as it stands."""
+    """`${amount > 100 && kind == 'x'}` as `=amount > 100 and kind = "x"`; what is no such expression as it stands.
+
+    Raises FeelError when it cannot be said in FEEL with the same meaning.
+    """
     match = _OUTER.fullmatch(text.strip())
     if match is None or "${" in match[1] or "#{" in match[1]:
         return text
-    return "=" + _translated(match[1]).strip()
-
-
-def _translated(code: str) -> str:
-    """Operators outside of strings, and strings with double quotes."""
-    parts, at = [], 0
-    for string in _STRING.finditer(code):
-        parts += [_operators(code[at : string.start()]), _quoted(string[0])]
-        at = string.end()
-    return "".join([*parts, _operators(code[at:])])
-
-
-def _operators(code: str) -> str:
-    for pattern, said in _OPERATORS:
-        code = pattern.sub(said, code)
-    return code
-
-
-def _quoted(string: str) -> str:
-    inner = string[1:-1]
-    return string if string[0] == '"' else '"' + inner.replace("\\'", "'").replace('"', '\\"') + '"'
+    return "=" + juel.translated(match[1])
 
 
 def attribute(node, name: str) -> str | None:
@@ -95,9 +74,16 @@ def translate(parser, element: Element, node) -> None:
     if element.kind == "callActivity" and element.called is None and node.get("calledElement"):
         element.called = parser.formula(element.id, node.get("calledElement"))
     read = (found & _FIELDS.keys()) | _extensions(parser, element, node) | _resources(parser, element, node)
+    read |= _binding(element, node)
     _say(parser, element, "import.translated", "Parts of another dialect were translated: %(names)s.", read)
-    idle = found - _FIELDS.keys() - set(_CODE)
+    idle = found - read - _FIELDS.keys() - set(_CODE) - _changing(element, node)
     _say(parser, element, "import.ignored", "Attributes of another dialect say nothing here: %(names)s.", idle)
+    for name in sorted(_changing(element, node) & (found | {"mapDecisionResult"})):
+        parser.problem(
+            element.id, "import.not-translated",
+            "'%(name)s' has a '%(kind)s' of another dialect, which is not translated.",
+            name=element.name or element.id, kind=name,
+        )  # fmt: skip
     for name in sorted(found & set(_CODE)):
         if element.kind in ("serviceTask", "sendTask", "businessRuleTask") and element.service_type is None:
             parser.problem(
@@ -107,6 +93,33 @@ def translate(parser, element: Element, node) -> None:
             )  # fmt: skip
 
 
+def _binding(element: Element, node) -> set[str]:
+    """Which version of a process or decision is called: the newest, that of the same deployment, or by its tag."""
+    for kind in ("calledElement", "decisionRef"):
+        said = attribute(node, f"{kind}Binding")
+        if said in ("latest", "deployment") or (said == "versionTag" and attribute(node, f"{kind}VersionTag")):
+            element.binding, element.version_tag = said, attribute(node, f"{kind}VersionTag")
+            return {f"{kind}Binding"} | ({f"{kind}VersionTag"} if said == "versionTag" else set())
+    return set()
+
+
+def _changing(element: Element, node) -> set[str]:
+    """Attributes that would change what happens, and cannot be done here."""
+    found = {
+        name for name in ("skipExpression", "calledElementVersion", "decisionRefVersion", "calledElementTenantId",
+                          "decisionRefTenantId", "variableMappingClass", "variableMappingDelegateExpression")
+        if attribute(node, name)
+    }  # fmt: skip
+    for name in ("calledElementBinding", "decisionRefBinding"):
+        if attribute(node, name) and not _binding(element, node):
+            found.add(name)
+    camunda = "{http://camunda.org/schema/1.0/bpmn}"
+    is_kept = node.get(f"{camunda}decisionRef") and node.get(f"{camunda}resultVariable")
+    if is_kept and node.get(f"{camunda}mapDecisionResult", "resultList") != "singleEntry":
+        found.add("mapDecisionResult")  # a list or a row there; here the value itself
+    return found
+
+
 def _say(parser, element: Element, rule: str, sentence: str, names: set[str]) -> None:
     if names:
         parser.problem(element.id, rule, sentence, "info", names=", ".join(sorted(names)))
@@ -114,7 +127,7 @@ def _say(parser, element: Element, rule: str, sentence: str, names: set[str]) ->
 
 # --- extension elements -----------------------------------------------------------------------------
 #: extension elements that run code or change what happens, and cannot be done here
-_REFUSED = frozenset({"executionListener", "taskListener", "connector"})
+_REFUSED = frozenset({"executionListener", "taskListener", "connector", "inputOutput", "in", "out"})
 
 
 def _extensions(parser, element: Element, node) -> set[str]:
@@ -149,7 +162,11 @@ def _mapping(parser, element: Element, node) -> bool:
     """`inputOutput`: each parameter a text, an expression, a list or a map; scripts are not translated."""
     sides: dict[str, list] = {"inputParameter": [], "outputParameter": []}
     for one in _elements(node):
-        side, text = sides.get(etree.QName(one).localname), _value(one)
+        side = sides.get(etree.QName(one).localname)
+        try:
+            text = _value(one)
+        except FeelError:
+            return False
         if side is None or text is None or not one.get("name"):
             return False
         if (formula := parser.formula(element.id, text or "=null")) is not None:
@@ -168,23 +185,19 @@ def _value(node) -> str | None:
     if kind == "list" and not any(_elements(one) for one in inner[0]):
         return "=[" + ", ".join(_feel(one.text) for one in _elements(inner[0])) + "]"
     if kind == "map" and not any(_elements(one) for one in inner[0]):
-        entries = (f"{_quote(one.get('key') or '')}: {_feel(one.text)}" for one in _elements(inner[0]))
+        entries = (f"{juel.quoted(one.get('key') or '')}: {_feel(one.text)}" for one in _elements(inner[0]))
         return "={" + ", ".join(entries) + "}"
     return None
 
 
 def _feel(text: str | None) -> str:
     said = expression((text or "").strip())
-    return said[1:] if said.startswith("=") else _quote(said)
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return said[1:] if said.startswith("=") else juel.quoted(said)
 
 
 def _handed_in(parser, element: Element, node) -> bool:
     """`in` of a call activity: one variable, an expression, or all."""
-    if element.kind != "callActivity":
+    if element.kind != "callActivity" or not _is_handed(node):
         return False
     said = _handed(parser, element, node)
     element.propagate_all_parent = node.get("variables") == "all" or (_has_all(node) and element.propagate_all_parent)
@@ -193,12 +206,17 @@ def _handed_in(parser, element: Element, node) -> bool:
 
 
 def _handed_out(parser, element: Element, node) -> bool:
-    if element.kind != "callActivity":
+    if element.kind != "callActivity" or not _is_handed(node):
         return False
     said = _handed(parser, element, node)
     element.propagate_all_child = node.get("variables") == "all" or (_has_all(node) and element.propagate_all_child)
     element.outputs += (said,) if said else ()
     return True
+
+
+def _is_handed(node) -> bool:
+    """Whether it hands over what can be handed over here: no business key, no names made while running."""
+    return node.get("variables") == "all" or bool((node.get("source") or node.get("sourceExpression")) and node.get("target"))
 
 
 def _has_all(node) -> bool:

@@ -205,6 +205,17 @@ class _ProcessParser:
         text = "".join(condition.itertext()).strip() if condition is not None else ""
         if text:
             flow.condition = self.formula(flow_id, text, always=True)
+            self._condition_language(flow_id, condition)
+
+    def _condition_language(self, flow_id: str, condition) -> None:
+        """A condition that says it is written in a script language means something else than FEEL."""
+        language = (condition.get("language") or "").rsplit("/", 1)[-1].lower()
+        if any(one in language for one in ("script", "groovy", "python", "ruby", "java", "xpath", "mvel")):
+            self.problem(
+                flow_id, "bpmn.condition-language",
+                "The condition of '%(name)s' is written in %(language)s; conditions are FEEL.",
+                name=self.flows[flow_id].name or flow_id, language=condition.get("language")[:120],
+            )  # fmt: skip
 
     def _element(self, node, tag: str, parent: Element) -> Element | None:
         element_id = node.get("id")
@@ -328,7 +339,7 @@ class _ProcessParser:
             text = "".join(found.itertext()).strip() if found is not None else ""
             if text:
                 event.timer = kind
-                event.formula = self.formula(element.id, legacy.expression(text))
+                event.formula = self.formula(element.id, text)
                 self._check_timer(element, event)
                 return
         self.problem(
@@ -403,7 +414,7 @@ class _ProcessParser:
         for tag, name in (("loopCardinality", "cardinality"), ("completionCondition", "completion")):
             found = multi.find(f"{BPMN}{tag}")
             if found is not None and (text := "".join(found.itertext()).strip()):
-                setattr(loop, name, self.formula(element.id, legacy.expression(text), always=True))
+                setattr(loop, name, self.formula(element.id, text, always=True))
         for one in extensions(multi):
             if local(one) == "loopCharacteristics":
                 loop.collection = self._attribute(element, one, "inputCollection")
@@ -492,6 +503,12 @@ class _ProcessParser:
                     "The boundary event '%(name)s' is attached to nothing.",
                     name=element.name or element.id,
                 )
+                continue
+            if host.kind.endswith(("Gateway", "Event")):
+                self.problem(
+                    element.id, "bpmn.no-host", "The boundary event '%(name)s' is not attached to a task or sub-process.",
+                    name=element.name or element.id,
+                )  # fmt: skip
                 continue
             element.attached_to = host
             host.boundaries.append(element)
