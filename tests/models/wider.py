@@ -140,6 +140,14 @@ class Wider(Generator):
         return seq
 
     # --- events -----------------------------------------------------------------------------------
+    def catchers(self, place: Place, sure: str | None = None) -> list[Catcher]:
+        """No two of them catch the same, or it would matter which was told first."""
+        kept: list[Catcher] = []
+        for one in super().catchers(place, sure):
+            if not any(_same(one.event) & _same(other.event) for other in kept):
+                kept.append(one)
+        return kept
+
     def handler(self, place: Place, interrupting: bool) -> Block:
         """What stands in it is aimed at from there alone: of two boundaries for one event only one is kept."""
         before = self.undoable[-1]
@@ -157,3 +165,7 @@ class Wider(Generator):
         parts += [self.event(kind) for kind in ("signal", "timer") if kind in self.on]
         parts += [self.event("conditional")] if "conditional" in self.on and not whole else []
         return Event("multiple", parts=tuple(self.chance.sample(parts, 2)), all=whole)
+
+
+def _same(event: Event) -> set[tuple[str, str | None]]:
+    return {(one.kind, one.name) for one in event.parts or (event,)}
