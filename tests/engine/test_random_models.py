@@ -17,8 +17,8 @@ from datetime import date
 import pytest
 
 from engine import bpmn
-from engine.errors import Refused
-from tests.models.blocks import Model
+from engine.errors import Invalid, Refused
+from tests.models.blocks import Model, Task, sequences
 from tests.models.case import Case, World, process_of
 from tests.models.drawing import drawn
 from tests.models.generator import random_model
@@ -132,9 +132,11 @@ def walk(seed: int, draw=wide_model) -> Reference:
     model = draw(seed)
     reference, path = Reference(model), []
     cases = both(model)
-    chance = random.Random(f"walk {seed}")
+    chance, edits = random.Random(f"walk {seed}"), random.Random(f"edit {seed}")
     try:
-        for _ in range(ACTIONS):
+        for number in range(ACTIONS):
+            if draw is wide_model and edits.random() < 0.04:
+                path.append(("edit", migrate(edits, model, cases, f"t{number}new")))
             for case in cases:
                 compare(case, reference)
             if reference.completed:
@@ -145,7 +147,8 @@ def walk(seed: int, draw=wide_model) -> Reference:
             path.append(step)
             apply(step, reference, cases)
         for case in cases:
-            follow(case, model.at)
+            if not any(step[:2] == ("edit", True) for step in path):
+                follow(case, model.at)
     except Exception as error:
         raise AssertionError(f"seed {seed} after {path}: {type(error).__name__}: {error}") from error
     return reference
@@ -211,6 +214,24 @@ def apply(step: tuple, reference: Reference, cases: list[Case]) -> None:
         else:
             getattr(case.run, name)(token, *arguments)
         case.settle()
+
+
+def migrate(chance: random.Random, model: Model, cases: list[Case], id: str) -> bool:
+    """Move to a version with one more task at the end of some sequence; False when there is no place for what is under way."""
+    if not (places := sequences(model)):
+        return False
+    place, before = chance.choice(places), [case.run.state() for case in cases]
+    place.parts.append(Task(id, "user"))
+    process = process_of(drawn(model))
+    if bpmn.migration.check(before[0], cases[0].process, process, {}):
+        place.parts.pop()
+        with pytest.raises(Invalid):
+            cases[0].migrate(process)
+        assert [case.run.state() for case in cases] == before, "what is refused must change nothing"
+        return False
+    for case in cases:
+        case.migrate(process)
+    return True
 
 
 # --- repairing --------------------------------------------------------------------------------

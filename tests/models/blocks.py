@@ -9,7 +9,7 @@ else is under way when it happens and the order in which branches run does not m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 #: names of errors, escalations, signals and messages
@@ -256,3 +256,13 @@ class Model:
     at: str | None = None
     #: whether an event-based gateway begins it
     raced: bool = False
+
+
+def sequences(drawn: Any) -> list[Seq]:
+    """Every sequence in a model that a way is left by, outermost first."""
+    if isinstance(drawn, (list, tuple)):
+        return [found for one in drawn for found in sequences(one)]
+    if not is_dataclass(drawn):
+        return []
+    own = [drawn] if isinstance(drawn, Seq) and not never_left(drawn) else []
+    return own + [found for one in vars(drawn).values() for found in sequences(one)]
