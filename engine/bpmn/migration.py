@@ -36,6 +36,16 @@ def check(state: State, old: Process, new: Process, mapping: Mapping[str, str]) 
                     params=(("name", old.elements[row.element_id].name or row.element_id),),
                 )
             )  # fmt: skip
+    late = {(key, flow) for row in state.scopes for key, flows in row.data.get("complex", {}).items() for flow in flows}
+    for element_id, flow_id in sorted(late):
+        if element_id in old.elements and _flow(flow_id, old, new, mapping) is None:
+            problems.append(
+                Problem(
+                    element_id, "migration.flow",
+                    "'%(name)s' still expects a token on a flow that the new version does not have.",
+                    params=(("name", old.elements[element_id].name or element_id),),
+                )
+            )  # fmt: skip
     return problems
 
 

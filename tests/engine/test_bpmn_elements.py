@@ -531,6 +531,12 @@ def test_19_moving_to_another_version_keeps_what_a_complex_gateway_still_expects
     assert [one.element_id for one in moved.waits.values()] == ["d"]
 
 
+def test_19_a_version_that_lacks_the_flow_on_which_a_complex_gateway_still_expects_a_token_is_refused():
+    case = Case(COMPLEX, {"n": 2}).do("a").do("c")
+    new = process_of(COMPLEX.replace(b'sourceRef="b" targetRef="j"', b'sourceRef="b" targetRef="d"'))
+    assert [one.rule for one in bpmn.migration.check(case.run.state(), case.process, new, {})] == ["migration.flow"]
+
+
 def test_19_moving_to_another_version_in_the_midst_of_undoing():
     old = line(undoable("a"), undoable("b"), throw("back", compensation()), user("c"), ids=("a", "b", "back", "c"))
     new = process_of(old.replace(b"una", b"put_a_back"))
