@@ -319,25 +319,30 @@ class AdHocSubProcess(SubProcess):
         )  # fmt: skip
 
     def finish(self, run: Execution, token: Token, values: dict[str, Any]) -> None:
-        """The person has picked, or says that it is done."""
+        """The person has picked, or says that it is done; what she picked is done before the condition is asked."""
         scope = run.inner(token)
         if "body" in scope.data:
             Activity.finish(self, run, token, values)
             return
-        if values.get("done") is True:
-            scope.data["over"] = True
-            run.scope_changed(scope)
-        elif isinstance(picked := values.get("activities"), list):
+        if values.get("done") is not True and isinstance(picked := values.get("activities"), list) and picked:
             self.start_all(run, scope, picked)
+            self.go_further(run, token, scope)
+            return
+        if values.get("done") is True:
+            self.call_it_over(run, scope)
         self.review(run, token, scope)
+
+    def call_it_over(self, run: Execution, scope) -> None:
+        """From now on nothing more is begun."""
+        scope.data["over"] = True
+        run.scope_changed(scope)
 
     def review(self, run: Execution, token: Token, scope) -> None:
         """After each thing that was done: is that all, and if not, what comes next?"""
         if not self.is_over(run, scope):
             self.go_further(run, token, scope)
             return
-        scope.data["over"] = True
-        run.scope_changed(scope)
+        self.call_it_over(run, scope)
         run.unwait(token)
         if self.element.cancel_remaining:
             run.empty(scope)

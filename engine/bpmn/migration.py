@@ -48,6 +48,16 @@ def check(state: State, old: Process, new: Process, mapping: Mapping[str, str]) 
                     params=(("name", old.elements[row.element_id].name or row.element_id),),
                 )
             )  # fmt: skip
+    late = {(key, flow) for row in state.scopes for key, flows in row.data.get("complex", {}).items() for flow in flows}
+    for element_id, flow_id in sorted(late):
+        if element_id in old.elements and _flow(flow_id, old, new, mapping) is None:
+            problems.append(
+                Problem(
+                    element_id, "migration.flow",
+                    "'%(name)s' still expects a token on a flow that the new version does not have.",
+                    params=(("name", old.elements[element_id].name or element_id),),
+                )
+            )  # fmt: skip
     return problems
 
 
@@ -168,9 +178,17 @@ def _align_scope(run: Execution, scope: Scope) -> None:
     """Event sub-processes of a live scope as the new version draws them."""
     if "body" in scope.data or "kept" in scope.data or "part" in scope.data or not scope.tokens:
         return
+    if any(_interrupts(run.tasks[one]) for one in scope.tokens):
+        return
     element = run.process.root if scope.id == 0 else run.process.elements[scope.element_id]
     listening = {run.tasks[one].memo.get("of_event") for one in scope.listeners if one in run.tasks}
     for one in element.event_subprocesses:
         start = one.starter
         if start is not None and start.node.listens and one.id not in listening:
             run.begin(start, scope, {"of_event": one.id}, listening=True)
+
+
+def _interrupts(token: Token) -> bool:
+    """Whether an event sub-process has taken the place of all else of its scope, which listens to nothing any more."""
+    element = token.element
+    return bool(element.triggered_by_event and "for" not in token.memo and element.starter.interrupting)

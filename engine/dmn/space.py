@@ -17,7 +17,7 @@ from typing import Any
 
 from engine import feel
 from engine.dmn.tables import Clause, Table
-from engine.feel.compiler import Compiler, Run, Scope, asks
+from engine.feel.compiler import Compiler, Run, Scope, speaks_of
 from engine.feel.grammar import Node
 from engine.feel.inference import sample as sample_of
 from engine.feel.moments import NANO, Date, DateTime, DaysTime, Time, YearsMonths, clock_time, from_days, from_nanos
@@ -238,14 +238,14 @@ def can_be_judged(tests: feel.Tests, clause: Clause) -> bool:
 
 
 def _compares(node: Node) -> bool:
-    if not asks(node):
+    if not speaks_of(node, "?"):
         return True
     if node.kind in ("conjunction", "disjunction"):
         return all(_compares(one) for one in node.parts)
     if node.kind in ("comparison", "between", "in_test"):
-        return all(_is_value(one) or not asks(one) for one in node.parts if isinstance(one, Node))
+        return all(_is_value(one) or not speaks_of(one, "?") for one in node.parts if isinstance(one, Node))
     if node.kind == "in_":
-        return _is_value(node.parts[0]) and not asks(node.parts[1])
+        return _is_value(node.parts[0]) and not speaks_of(node.parts[1], "?")
     if node.kind == "call" and node.parts[0].kind == "name" and node.parts[0].parts[0][1] == "not":
         return node.parts[1] is not None and all(_compares(one) for one in node.parts[1].parts if isinstance(one, Node))
     return False
@@ -262,7 +262,7 @@ SAYS = ("comparison", "between", "in_", "in_test", "conjunction", "disjunction")
 
 def constants_in(node: Node, run: Run) -> Iterator[Any]:
     """The values that a cell compares with: bounds of ranges, items of lists, constants; null where it is asked for."""
-    if node.kind in HELD or asks(node):
+    if node.kind in HELD or speaks_of(node, "?"):
         for part in node.parts:
             if isinstance(part, Node) and not _is_value(part) and part.kind != "name":
                 yield from constants_in(part, run)

@@ -378,6 +378,20 @@ def test_15_the_completion_condition_is_asked_after_each_activity_and_not_only_a
     assert case.waiting == ["after"]
 
 
+def test_15_what_was_picked_is_done_before_the_completion_condition_is_asked():
+    case = Case(ad_hoc(user("a"), user("b"), expression("completionCondition", "enough = true")), {"enough": True})
+    case.do("s", activities=["a"])
+    assert "a" in case.waiting and case.do("a").waiting == ["after"]
+
+
+def test_15_once_the_completion_condition_was_true_nothing_more_is_begun():
+    inner = (user("a"), user("b"), expression("completionCondition", "enough = true"))
+    case = Case(ad_hoc(*inner, cancelRemainingInstances="false"))
+    case.do("s", activities=["a", "b"]).do("a", enough=True)
+    assert case.waiting == ["b"]
+    assert case.do("b", enough=False).waiting == ["after"]
+
+
 def test_15_an_ad_hoc_sub_process_may_be_begun_by_an_expression():
     case = Case(
         ad_hoc('<zeebe:adHoc activeElementsCollection="=wanted"/>', user("a"), user("b"), user("c")), {"wanted": ["a", "c"]}
@@ -521,6 +535,12 @@ def test_19_moving_to_another_version_keeps_what_a_complex_gateway_still_expects
     moved.complete(case.at("b")[0], {})
     moved.advance()
     assert [one.element_id for one in moved.waits.values()] == ["d"]
+
+
+def test_19_a_version_that_lacks_the_flow_on_which_a_complex_gateway_still_expects_a_token_is_refused():
+    case = Case(COMPLEX, {"n": 2}).do("a").do("c")
+    new = process_of(COMPLEX.replace(b'sourceRef="b" targetRef="j"', b'sourceRef="b" targetRef="d"'))
+    assert [one.rule for one in bpmn.migration.check(case.run.state(), case.process, new, {})] == ["migration.flow"]
 
 
 def test_19_moving_to_another_version_in_the_midst_of_undoing():

@@ -146,3 +146,19 @@ def test_votes_that_were_cast_are_kept():
         again.complete(next(iter(again.waits)), {"said": "no"})
         again.advance()
     assert again.variables()["votes"] == ["yes", "no", "no"]
+
+
+def test_a_scope_that_an_event_sub_process_has_interrupted_listens_to_nothing_in_the_new_version_either():
+    def taken_over(id: str, name: str) -> str:
+        start = f'<bpmn:startEvent id="{id}-on"><bpmn:signalEventDefinition signalRef="{name}"/></bpmn:startEvent>'
+        body = f'{start}<bpmn:userTask id="{id}-do"/>{flow(f"{id}-on", f"{id}-do")}'
+        return f'<bpmn:subProcess id="{id}" triggeredByEvent="true">{body}</bpmn:subProcess>'
+
+    roots = '<bpmn:signal id="M" name="M"/><bpmn:signal id="N" name="N"/>'
+    body = f'<bpmn:startEvent id="s"/><bpmn:userTask id="a"/>{flow("s", "a")}{taken_over("one", "M")}'
+    run = begun(process(body, roots))
+    run.fire(next(token for token, wait in run.waits.items() if wait.kind == "signal"), {})
+    run.advance()
+    assert waiting(run) == [("user", "one-do")]
+    assert waiting(moved(run, process(body, roots))) == [("user", "one-do")]
+    assert waiting(moved(run, process(body + taken_over("two", "N"), roots))) == [("user", "one-do")]

@@ -17,10 +17,13 @@ from datetime import date
 import pytest
 
 from engine import bpmn
-from engine.errors import Refused
-from tests.models.case import Case, process_of
-from tests.models.generator import drawn, random_model
+from engine.errors import Invalid, Refused
+from tests.models.blocks import Model, Task, sequences
+from tests.models.case import Case, World, process_of
+from tests.models.drawing import drawn
+from tests.models.generator import random_model
 from tests.models.reference import Reference, Wait
+from tests.models.wider import wide_model
 
 ACTIONS = 30
 SEEDS = 300
@@ -48,28 +51,51 @@ REPAIRS = {
 
 @pytest.mark.parametrize("seed", WALKS, ids=WALKS.get)
 def test_a_path_that_once_went_wrong(seed):
-    walk(seed)
+    walk(seed, random_model)
 
 
 @pytest.mark.parametrize("seed", REPAIRS, ids=REPAIRS.get)
 def test_a_repair_that_once_went_wrong(seed):
-    repair(seed)
+    repair(seed, random_model)
 
 
 def test_the_models_hold_every_kind_that_is_told():
     """What is never drawn is never tested."""
-    found = re.findall(rb"<(\w+)[ />]", b"".join(drawn(random_model(seed)) for seed in range(60)))
+    found = Counter(re.findall(rb"<(\w+)[ />]", ALL))
     kinds = {tag.decode() for tag in found}
     assert kinds >= KINDS, f"never drawn: {sorted(KINDS - kinds)}"
 
 
+@pytest.mark.parametrize("said", (
+    'cancelActivity="false"', 'isInterrupting="false"', 'parallelMultiple="true"', 'instantiate="true"',
+    'ordering="Sequential"', 'cancelRemainingInstances="false"', 'isSequential="true"', 'isSequential="false"',
+    'testBefore="true"', "loopMaximum=", "outputCollection=", "numberOfCompletedInstances", "numberOfInstances", 'activityRef="t',
+    "<zeebe:input ", "<zeebe:output ", "<zeebe:calledDecision ", "<zeebe:calledElement ", "R3/PT1H", 'default="o', 'errorRef=',
+    "<errorEventDefinition/>", "<escalationEventDefinition/>",
+))  # fmt: skip
+def test_the_models_hold_what_is_said_in_attributes(said):
+    assert said.encode() in ALL
+
+
+@pytest.mark.parametrize("shape", (
+    rb'<startEvent id="begin\d+"><(message|signal|timer|conditional)EventDefinition',
+    rb'<(userTask|serviceTask|scriptTask|task) id="t\d+" default=', rb'<boundaryEvent[^>]*>(<\w+EventDefinition[^>]*/>){2}',
+    rb'<startEvent id="es\d+_on"[^>]*>(<\w+EventDefinition[^>]*/>){2}', rb'<intermediateThrowEvent id="w\d+"></',
+    rb'<subProcess id="es\d+" triggeredByEvent="true">(?:(?!</subProcess>).)*<subProcess id="es\d+" triggeredByEvent',
+))  # fmt: skip
+def test_the_models_hold_what_is_said_in_several_elements(shape):
+    assert re.search(shape, ALL)
+
+
+ALL = b"".join(drawn(wide_model(seed)) for seed in range(60))
 KINDS = set(
     "startEvent endEvent intermediateCatchEvent intermediateThrowEvent boundaryEvent task userTask manualTask serviceTask "
     "sendTask receiveTask scriptTask callActivity subProcess transaction exclusiveGateway parallelGateway inclusiveGateway "
     "eventBasedGateway timerEventDefinition messageEventDefinition signalEventDefinition errorEventDefinition "
     "escalationEventDefinition conditionalEventDefinition linkEventDefinition compensateEventDefinition "
     "cancelEventDefinition terminateEventDefinition multiInstanceLoopCharacteristics standardLoopCharacteristics "
-    "completionCondition conditionExpression association".split()
+    "completionCondition conditionExpression association adHocSubProcess complexGateway activationCondition businessRuleTask "
+    "dataObject dataInputAssociation dataOutputAssociation loopCardinality loopCondition".split()
 )  # fmt: skip
 
 
@@ -101,15 +127,16 @@ def test_many_more_repairs_lose_nothing():
         repair(seed)
 
 
-def walk(seed: int) -> Reference:
+def walk(seed: int, draw=wide_model) -> Reference:
     """One model along one path; an assertion that fails names the seed and the path so far."""
-    model = random_model(seed)
-    process = process_of(drawn(model))
+    model = draw(seed)
     reference, path = Reference(model), []
-    cases = [Case(process, model.variables, reload=reload) for reload in (False, True)]
-    chance = random.Random(f"walk {seed}")
+    cases = both(model)
+    chance, edits = random.Random(f"walk {seed}"), random.Random(f"edit {seed}")
     try:
-        for _ in range(ACTIONS):
+        for number in range(ACTIONS):
+            if draw is wide_model and edits.random() < 0.04:
+                path.append(("edit", migrate(edits, model, cases, f"t{number}new")))
             for case in cases:
                 compare(case, reference)
             if reference.completed:
@@ -120,10 +147,19 @@ def walk(seed: int) -> Reference:
             path.append(step)
             apply(step, reference, cases)
         for case in cases:
-            follow(case)
+            if not any(step[:2] == ("edit", True) for step in path):
+                follow(case, model.at)
     except Exception as error:
         raise AssertionError(f"seed {seed} after {path}: {type(error).__name__}: {error}") from error
     return reference
+
+
+def both(model: Model) -> list[Case]:
+    """An instance in one go and one that is stored after every step."""
+    process = process_of(drawn(model))
+    given = {name: value for name, value in model.variables.items() if name not in model.objects}
+    decisions = {"twice": lambda variables: variables["v0"] * 2}
+    return [Case(process, given, at=model.at, world=World(decisions), reload=reload) for reload in (False, True)]
 
 
 # --- acting -----------------------------------------------------------------------------------
@@ -142,6 +178,8 @@ def verb(chance: random.Random, wait: Wait) -> tuple:
     values = {f"v{chance.randrange(3)}": chance.randint(0, 9)} if chance.random() < 0.5 else {}
     if wait.kind in EVENTS:
         return ("fire", wait.name, ({} if wait.kind == "timer" else values,))
+    if wait.kind == "adhoc":
+        return ("pick", wait.name, (picked(chance, [one[0].id for one in wait.host.block.items], wait.host.block.one_at_a_time),))
     if wait.kind == "incident":
         retried = hasattr(wait.host.block, "many") and chance.random() < 0.5
         return ("retry", wait.name, ()) if retried else ("skip", wait.name, ({},))
@@ -151,6 +189,11 @@ def verb(chance: random.Random, wait: Wait) -> tuple:
         if wait.kind == "user" and chance.random() < 0.15:
             return ("escalate", wait.name, (chance.choice("ABD"), values))
     return ("complete", wait.name, ({"w": 7} if getattr(wait.host.block, "mapped", False) else values,))
+
+
+def picked(chance: random.Random, choices: list[str], one_at_a_time: bool) -> list[str]:
+    """What a person picks; nothing: that it is over."""
+    return [] if chance.random() < 0.3 else chance.choices(choices, k=1 if one_at_a_time else chance.randint(1, 2))
 
 
 def apply(step: tuple, reference: Reference, cases: list[Case]) -> None:
@@ -166,19 +209,37 @@ def apply(step: tuple, reference: Reference, cases: list[Case]) -> None:
         token = [one for one in tokens_in_order(case) if name_of(case, one) == wanted][which]
         if name == "fail":
             case.run.throw_error(token, arguments[0], "It failed.", arguments[1])
+        elif name == "pick":
+            case.run.complete(token, {"activities": arguments[0]} if arguments[0] else {"done": True})
         else:
             getattr(case.run, name)(token, *arguments)
         case.settle()
 
 
+def migrate(chance: random.Random, model: Model, cases: list[Case], id: str) -> bool:
+    """Move to a version with one more task at the end of some sequence; False when there is no place for what is under way."""
+    if not (places := sequences(model)):
+        return False
+    place, before = chance.choice(places), [case.run.state() for case in cases]
+    place.parts.append(Task(id, "user"))
+    process = process_of(drawn(model))
+    if bpmn.migration.check(before[0], cases[0].process, process, {}):
+        place.parts.pop()
+        with pytest.raises(Invalid):
+            cases[0].migrate(process)
+        assert [case.run.state() for case in cases] == before, "what is refused must change nothing"
+        return False
+    for case in cases:
+        case.migrate(process)
+    return True
+
+
 # --- repairing --------------------------------------------------------------------------------
-def repair(seed: int) -> None:
+def repair(seed: int, draw=wide_model) -> None:
     """One model along a path on which people return cases, move tokens and skip steps wherever they may."""
-    model = random_model(seed)
-    process, path = process_of(drawn(model)), []
-    running, stored = (Case(process, model.variables, reload=reload) for reload in (False, True))
+    path, (running, stored) = [], both(draw(seed))
     chance = random.Random(f"repair {seed}")
-    elements = sorted(process.elements)
+    elements = sorted(running.process.elements)
     try:
         for _ in range(ACTIONS):
             assert running.run.state() == stored.run.state(), "a stored instance has become another one"
@@ -198,6 +259,9 @@ def repair_step(chance: random.Random, case: Case, elements: list[str]) -> tuple
     token = chance.choice(sorted(case.run.waits))
     kind = case.run.waits[token].kind
     values = {f"v{chance.randrange(3)}": chance.randint(0, 9)}
+    if kind == "adhoc" and chance.random() < 0.7:
+        keys = [key for key, _ in case.run.waits[token].choices]
+        return ("complete", token, {"activities": [chance.choice(keys)], "done": chance.random() < 0.2})
     if chance.random() < 0.25:
         return (chance.choice(("send_back", "send_back", "move")), token, chance.choice(elements))
     if kind == "incident":
@@ -263,14 +327,15 @@ def name_of(case: Case, token: int) -> tuple[str, str, tuple[int, ...]]:
 def place_of(case: Case, token: int) -> tuple[int, ...]:
     here = case.run.tasks[token]
     owners = [scope.data["owner"] for scope in here.scope.chain() if "owner" in scope.data][::-1]
-    return (*owners, here.memo.get("host", here.memo.get("race", token)), token)
+    main = case.run.tasks[here.memo.get("of", token)]
+    return (*owners, main.memo.get("host", main.memo.get("race", main.id)), token)
 
 
 # --- the path that was logged -------------------------------------------------------------------
-def follow(case: Case) -> None:
+def follow(case: Case, at: str | None) -> None:
     """Every flow that was taken leaves an element that had just been completed, and leads on as drawn."""
     elements, flows = case.process.elements, case.process.flows
-    arrived: Counter[str] = Counter()
+    arrived: Counter[str] = Counter(flow.id for flow in elements[at].incoming) if at else Counter()
     last: bpmn.Step | None = None
     left: list[str] = []
     for step in [*case.trail, bpmn.Step("end", "", None, {})]:
@@ -296,7 +361,7 @@ def left_as_drawn(element: bpmn.Element, taken: list[str]) -> None:
     assert set(taken) <= set(drawn_flows) and len(set(taken)) == len(taken)
     if element.kind in ("exclusiveGateway", "eventBasedGateway"):
         assert len(taken) == 1, f"{element.id} was left by {taken}"
-    elif element.kind == "inclusiveGateway":
+    elif element.kind == "inclusiveGateway" or any(flow.condition for flow in element.outgoing):
         assert taken, f"{element.id} was left by no flow"
     else:
         assert taken == drawn_flows, f"{element.id} was left by {taken}, not by {drawn_flows}"
@@ -310,5 +375,5 @@ def came_as_drawn(element: bpmn.Element, arrived: Counter[str]) -> None:
     assert here, f"{element.id} was completed, but no token came to it"
     if element.kind == "parallelGateway":
         assert len(here) == len(element.incoming), f"{element.id} joined only {here}"
-    for flow in here if element.kind in ("parallelGateway", "inclusiveGateway") else here[:1]:
+    for flow in here if element.kind in ("parallelGateway", "inclusiveGateway", "complexGateway") else here[:1]:
         arrived[flow] -= 1

@@ -9,8 +9,11 @@ else is under way when it happens and the order in which branches run does not m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
+
+#: names of errors, escalations, signals and messages
+NAMES = ("A", "B")
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,28 @@ class Test:
 
 @dataclass(frozen=True)
 class Event:
-    """What is waited for or thrown: timer message signal error escalation conditional compensation terminate cancel none."""
+    """timer message signal error escalation conditional compensation terminate cancel none link; `multiple` has parts."""
 
     kind: str
     name: str | None = None
     #: of a timer: how often; None is once
     times: int | None = None
     test: Test | None = None
+    parts: tuple[Event, ...] = ()
+    #: of a multiple one: whether all its parts must happen
+    all: bool = False
+
+    @property
+    def kinds(self) -> set[str]:
+        return {one.kind for one in self.parts} or {self.kind}
+
+
+#: what a local variable of a scope begins with: text of a FEEL number, "null", or that it is a data object
+OBJECT = "object"
+
+
+def begins_with(locals: dict[str, str]) -> dict[str, int | None]:
+    return {name: int(said) if said.isdigit() else None for name, said in locals.items()}
 
 
 @dataclass
@@ -61,6 +79,7 @@ class EventSub:
     interrupting: bool
     body: Block
     locals: dict[str, str] = field(default_factory=dict)
+    event_subs: list[EventSub] = field(default_factory=list)
 
     @property
     def start(self) -> str:
@@ -76,6 +95,11 @@ class Many:
     #: as many as are enough
     until: int | None = None
     results: str | None = None
+    #: a number of times instead of a list
+    counted: bool = False
+    #: of a loop: its condition is asked before the first time, and it is done at most so often
+    before: bool = False
+    most: int | None = None
 
 
 class Block:
@@ -89,7 +113,7 @@ class Seq(Block):
 
 @dataclass
 class Task(Block):
-    """user manual service call receive script task send"""
+    """user manual service call receive script rule task send"""
 
     id: str
     kind: str
@@ -97,8 +121,12 @@ class Task(Block):
     catchers: list[Catcher] = field(default_factory=list)
     #: the task that undoes it
     undo: Task | None = None
+    #: of such a task: whom
+    undoes: str | None = None
     #: whether it reads v0 + 1 as w and writes w to v1
     mapped: bool = False
+    #: the data object that it reads and writes one more to
+    stored: str | None = None
 
 
 @dataclass
@@ -114,7 +142,6 @@ class Sub(Block):
     event_subs: list[EventSub] = field(default_factory=list)
     transaction: bool = False
 
-
 @dataclass
 class Xor(Block):
     id: str
@@ -125,12 +152,39 @@ class Xor(Block):
 class And(Block):
     id: str
     branches: list[Block]
+    #: the activity that forks when no gateway does
+    host: Task | None = None
 
 
 @dataclass
 class Or(Block):
     id: str
     branches: list[tuple[Test | None, Block]]
+    #: the activity whose flows have the conditions when no gateway does
+    host: Task | None = None
+
+
+@dataclass
+class Some(Block):
+    """All branches begin; behind a complex gateway it goes on when `enough` have come, and the others come late."""
+
+    id: str
+    branches: list[Block]
+    enough: int
+
+
+@dataclass
+class AdHoc(Block):
+    """A person picks what is done, as often as she likes, until she or the condition says that it is over."""
+
+    id: str
+    #: each begins with its first task, the others follow
+    items: list[list[Task]]
+    one_at_a_time: bool
+    until: Test | None
+    cancels: bool
+    catchers: list[Catcher] = field(default_factory=list)
+    many: None = None
 
 
 @dataclass
@@ -162,7 +216,7 @@ class Catch(Block):
 
 @dataclass
 class Throw(Block):
-    """signal escalation message compensation link"""
+    """signal escalation message compensation link none"""
 
     id: str
     event: Event
@@ -195,3 +249,20 @@ class Model:
     event_subs: list[EventSub]
     variables: dict[str, Any]
     seed: int
+    objects: list[str] = field(default_factory=list)
+    #: how it may begin: (start event, what it waits for)
+    starts: list[tuple[str, Event]] = field(default_factory=list)
+    #: the start by which it does begin
+    at: str | None = None
+    #: whether an event-based gateway begins it
+    raced: bool = False
+
+
+def sequences(drawn: Any) -> list[Seq]:
+    """Every sequence in a model that a way is left by, outermost first."""
+    if isinstance(drawn, (list, tuple)):
+        return [found for one in drawn for found in sequences(one)]
+    if not is_dataclass(drawn):
+        return []
+    own = [drawn] if isinstance(drawn, Seq) and not never_left(drawn) else []
+    return own + [found for one in vars(drawn).values() for found in sequences(one)]

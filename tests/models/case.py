@@ -109,6 +109,12 @@ class Case:
         getattr(self.run, name)(self.at(element_id)[0], *more)
         return self.settle()
 
+    def migrate(self, process: bpmn.Process, mapping: dict[str, str] | None = None) -> Case:
+        """Go on in another version; raises Invalid with what has no place there."""
+        self.run = bpmn.migration.migrate(self.run.state(), self.process, process, self.world, mapping or {}, self.limits)
+        self.process = process
+        return self.settle()
+
     def set(self, **values) -> Case:
         self.run.set_variables(0, values)
         return self.settle()

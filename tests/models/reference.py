@@ -3,7 +3,7 @@
 A block runs by being entered with a continuation: what to do when it is left. A scope counts the ways
 that are open in it and ends with the last one. An activity that runs is a `Run`; to end it is to end all
 that hangs on it. `Reference` offers what the outside may do: `waits` says what is waited for and its
-verbs are `complete`, `fire`, `fail`, `escalate`, `skip` and `retry`. Nothing here knows engine.bpmn.
+verbs are `complete`, `pick`, `fire`, `fail`, `escalate` and `retry`. Nothing here knows engine.bpmn.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.models import blocks
-from tests.models.blocks import Catcher, Event, EventSub, Model, Sub, Task, Throw
+from tests.models.blocks import AdHoc, Catcher, Event, EventSub, Model, Sub, Task, Throw, begins_with
 
 Then = Callable[[], None]
 WAITED_FOR = {"timer": "timer", "message": "message", "signal": "signal", "conditional": "condition"}
 #: tasks that are done as soon as they are reached
-IMMEDIATE = ("script", "task", "send")
+IMMEDIATE = ("script", "rule", "task", "send")
 
 
 class Scope:
@@ -51,8 +51,7 @@ class Scope:
 
     def listen(self, event_subs: list[EventSub]) -> None:
         for one in event_subs:
-            if one.event.kind in WAITED_FOR:
-                self.listeners.append(Wait(self.machine, self, one.start, one.event, self._starter(one)))
+            expect(self.machine, self, one.start, one.event, self._starter(one), None, lambda: self.listeners)
 
     def _starter(self, one: EventSub) -> Callable[[Wait, dict], None]:
         def fired(wait: Wait, values: dict[str, Any]) -> None:
@@ -109,6 +108,8 @@ class Wait:
         self.host = host
         self.left = event.times if event is not None else None
         self.was = False
+        #: begins to wait anew for all parts of a parallel multiple event
+        self.anew: Then | None = None
         self.number = machine.number()
         self.place = (*scope.place(), host.number if host else 0, self.number)
         machine.waits.append(self)
@@ -119,7 +120,9 @@ class Wait:
 
     def again(self) -> None:
         """What does not interrupt waits for its next time; a timer only while there is one."""
-        if self.kind == "timer":
+        if self.anew is not None:
+            self.anew()
+        elif self.kind == "timer":
             if self.left is None or self.left <= 1:
                 self.close()
             else:
@@ -128,6 +131,32 @@ class Wait:
     @property
     def name(self) -> tuple[str, str, tuple[int, ...]]:
         return self.id, self.kind, self.scope.counters()
+
+
+def expect(machine: Reference, scope: Scope, id: str, event: Event, fired, host: Run | None, into) -> None:
+    """Begin to wait for an event, with a wait for each of its parts; `into()` is the list of who listens."""
+    if event.all:
+        _expect_all(machine, scope, id, event, fired, host, into)
+        return
+    for part in event.parts or (event,):
+        if part.kind in WAITED_FOR:
+            into().append(Wait(machine, scope, id, part, fired, host=host))
+
+
+def _expect_all(machine: Reference, scope: Scope, id: str, event: Event, fired, host: Run | None, into) -> None:
+    missing = len(event.parts)
+
+    def one_came(wait: Wait, values: dict[str, Any]) -> None:
+        nonlocal missing
+        missing -= 1
+        wait.close()
+        scope.write(values)
+        if missing == 0:
+            fired(wait, values)
+
+    for part in event.parts:
+        into().append(one := Wait(machine, scope, id, part, one_came, host=host))
+        one.anew = lambda: _expect_all(machine, scope, id, event, fired, host, into)
 
 
 class Run:
@@ -140,6 +169,8 @@ class Run:
         self.own: Scope | None = None
         #: handlers that run on behalf of a throw
         self.undoing: Run | None = None
+        #: of an ad-hoc sub-process: nothing more is begun
+        self.over = False
         self.alive = True
         self.number = machine.number()
         scope.runs.append(self)
@@ -177,13 +208,15 @@ class Run:
             self.open_body()
         elif isinstance(block, Sub):
             self.enter_sub()
+        elif isinstance(block, AdHoc):
+            self.localise({})
+            self.offer()
         else:
             self.enter_task()
 
     def listen(self) -> None:
         for one in self.block.catchers:
-            if one.event.kind in WAITED_FOR:
-                self.waits.append(Wait(self.machine, self.scope, one.id, one.event, self._boundary(one), host=self))
+            expect(self.machine, self.scope, one.id, one.event, self._boundary(one), self, lambda: self.waits)
 
     def _boundary(self, one: Catcher):
         def fired(wait: Wait, values: dict[str, Any]) -> None:
@@ -214,18 +247,19 @@ class Run:
         if self.child is None:
             return {}
         many, counter = self.block.many, {"loopCounter": self.child + 1}
-        return counter if many.kind == "loop" else counter | {"item": many.items[self.child]}
+        return counter if many.kind == "loop" or many.counted else counter | {"item": many.items[self.child]}
 
     def enter_sub(self) -> None:
         block = self.block
-        scope = self.localise(self.given() | {name: None if v == "null" else int(v) for name, v in block.locals.items()})
+        scope = self.localise(self.given() | begins_with(block.locals))
         scope.listen(block.event_subs)
         scope.ways = 1
         self.machine.enter(block.body, scope, scope.way_ended)
 
     def enter_event_sub(self, values: dict[str, Any]) -> None:
         block = self.block
-        scope = self.localise({name: None if v == "null" else int(v) for name, v in block.locals.items()})
+        scope = self.localise(begins_with(block.locals))
+        scope.listen(block.event_subs)
         scope.ways = 1
         scope.write(values)
         self.machine.enter(block.body, scope, scope.way_ended)
@@ -235,8 +269,12 @@ class Run:
         given = self.given()
         if block.mapped:
             given["w"] = self.scope.see("v0") + 1
+        if block.stored:
+            given["held"] = self.scope.see(block.stored)
         if given:
             self.localise(given)
+        if block.kind == "rule":
+            (self.own or self.scope).write({f"n_{block.id}": self.scope.see("v0") * 2})
         if block.kind == "script":
             name = f"n_{block.id}"
             (self.own or self.scope).write({name: (self.scope.see(name) or 0) + 1})
@@ -254,14 +292,19 @@ class Run:
         many = self.block.many
         body = self.localise({})
         body.is_body = True
-        self.begun, self.ended, self.results = 0, 0, [None] * len(many.items)
-        if many.kind == "parallel":
-            for _ in many.items:
-                self.next_child()
-        elif many.items:
+        self.begun, self.ended, self.times = 0, 0, self.how_often()
+        self.results = [None] * self.times
+        for _ in range(self.times if many.kind == "parallel" else min(self.times, 1)):
             self.next_child()
-        if not many.items:
+        if not self.times:
             self.finish({})
+
+    def how_often(self) -> int:
+        many = self.block.many
+        if many.kind != "loop":
+            return len(many.items)
+        wanted = len(many.items) if many.most is None else min(len(many.items), many.most)
+        return wanted if many.before else max(wanted, 1)
 
     def next_child(self) -> None:
         child = Run(self.machine, self.own, self.block, lambda: None, child=self.begun)
@@ -272,15 +315,64 @@ class Run:
         many = self.block.many
         self.ended += 1
         if many.results:
-            self.results[child.child] = child.own.see("item") * 10 + child.own.see("loopCounter")
+            first = self.times if many.counted else child.own.see("item")
+            self.results[child.child] = first * 10 + child.own.see("loopCounter")
         if child.own.done:
             self.own.done.append(child.own)
-        if (many.until is not None and self.ended >= many.until) or self.ended >= len(many.items):
+        if (many.until is not None and self.ended >= many.until) or self.ended >= self.times:
             for one in list(self.own.runs):
                 one.cancel()
             self.finish({})
         elif many.kind != "parallel":
             self.next_child()
+
+    # --- ad hoc -----------------------------------------------------------------------------------
+    def offer(self) -> None:
+        """A person may pick, unless she did and it is one at a time."""
+        if not any(wait.kind == "adhoc" for wait in self.waits) and not (self.block.one_at_a_time and self.own.ways):
+            self.wait("adhoc")
+
+    def pick(self, wait: Wait, picked: list[str]) -> None:
+        """Begin what was picked; nothing was: it is over."""
+        wait.close()
+        self.waits.remove(wait)
+        if not picked:
+            self.over = True
+            self.review()
+            return
+        chosen = [next(item for item in self.block.items if item[0].id == one) for one in picked]
+        self.own.ways += len(chosen)
+        for item in chosen:
+            if self.alive:
+                self.begin(item, 0)
+        if self.alive and not self.over:
+            self.offer()
+
+    def begin(self, item: list[Task], number: int) -> None:
+        def ended() -> None:
+            last = number + 1 == len(item)
+            self.own.ways -= last
+            self.review(None if last else lambda: self.begin(item, number + 1))
+
+        Run(self.machine, self.own, item[number], ended).enter()
+
+    def review(self, then: Then | None = None) -> None:
+        """Whenever something was done: is that all?"""
+        until = self.block.until
+        self.over = self.over or (until is not None and until.holds(self.own.see))
+        if self.over and (self.block.cancels or not self.own.ways):
+            self.own.clear()
+            self.silence()
+            self.finish({})
+            return
+        if then is not None:
+            then()
+        if self.over:
+            for wait in [one for one in self.waits if one.kind == "adhoc"]:
+                wait.close()
+                self.waits.remove(wait)
+        else:
+            self.offer()
 
     # --- ending -----------------------------------------------------------------------------------
     def finish(self, values: dict[str, Any]) -> None:
@@ -296,6 +388,8 @@ class Run:
             self.scope.write({"v1": values.get("w", self.own.see("w"))})
         else:
             (self.own or self.scope).write(values)
+        if not is_body and getattr(block, "stored", None):
+            self.scope.write({block.stored: (self.own.see("held") or 0) + 1})
         if self.child is not None:
             self.gone()
             self.scope.owner.child_ended(self)
@@ -353,6 +447,10 @@ class Reference:
         self.throw("escalation", code, wait.host.scope, wait.host, values)
         self.settle()
 
+    def pick(self, wait: Wait, picked: list[str]) -> None:
+        wait.host.pick(wait, picked)
+        self.settle()
+
     def retry(self, wait: Wait) -> None:
         wait.host.cancel()
         again = Run(self, wait.host.scope, wait.host.block, wait.host.then, wait.host.died, wait.host.child)
@@ -397,7 +495,7 @@ class Reference:
     def _task(self, block, scope: Scope, then: Then, died: Then) -> None:
         Run(self, scope, block, then, died).enter()
 
-    _sub = _task
+    _sub = _adhoc = _task
 
     def _xor(self, block, scope: Scope, then: Then, died: Then) -> None:
         for test, branch in block.branches:
@@ -406,6 +504,19 @@ class Reference:
         return self.enter(next(b for test, b in block.branches if test is None), scope, then, died)
 
     def _and(self, block, scope: Scope, then: Then, died: Then) -> None:
+        self._behind(block.host, scope, lambda: self._fork(block, scope, then, died))
+
+    def _or(self, block, scope: Scope, then: Then, died: Then) -> None:
+        self._behind(block.host, scope, lambda: self._split(block, scope, then, died))
+
+    def _behind(self, host: Task | None, scope: Scope, then: Then) -> None:
+        """What an activity forks, it forks when it is done."""
+        if host is None:
+            then()
+        else:
+            Run(self, scope, host, then).enter()
+
+    def _fork(self, block, scope: Scope, then: Then, died: Then) -> None:
         missing = len(block.branches)
         scope.ways += missing - 1
 
@@ -419,7 +530,23 @@ class Reference:
         for branch in block.branches:
             self.enter(branch, scope, arrived, died)
 
-    def _or(self, block, scope: Scope, then: Then, died: Then) -> None:
+    def _some(self, block, scope: Scope, then: Then, died: Then) -> None:
+        came = 0
+        scope.ways += len(block.branches) - 1
+
+        def arrived() -> None:
+            nonlocal came
+            came += 1
+            if came == block.enough:
+                scope.ways -= came - 1
+                then()
+            elif came > block.enough:
+                scope.way_ended()
+
+        for branch in block.branches:
+            self.enter(branch, scope, arrived, died)
+
+    def _split(self, block, scope: Scope, then: Then, died: Then) -> None:
         chosen = [b for test, b in block.branches if test is not None and test.holds(scope.see)]
         chosen = chosen or [b for test, b in block.branches if test is None]
         came, missing = 0, len(chosen)
@@ -470,13 +597,13 @@ class Reference:
             scope.write(values)
             then()
 
-        run.waits = [Wait(self, scope, block.id, block.event, fired, host=run)]
+        expect(self, scope, block.id, block.event, fired, run, lambda: run.waits)
 
     # --- throwing ---------------------------------------------------------------------------------
     def _throw(self, block: Throw, scope: Scope, then: Then, died: Then) -> None:
         run = Run(self, scope, block, then, died)
         if block.event.kind == "compensation":
-            self._undo(run, self._take(scope), then)
+            self._undo(run, self._take(scope, block.event.name), then)
             return
         self._happen(block, scope)
         if run.alive:
@@ -502,7 +629,7 @@ class Reference:
         elif block.event.kind == "cancel":
             self._cancel(run, scope)
         elif block.event.kind == "compensation":
-            self._undo(run, self._take(scope), over)
+            self._undo(run, self._take(scope, None), over)
         else:
             self._happen(block, scope)
             if run.alive:
@@ -555,8 +682,12 @@ class Reference:
             scope = here.scope
 
     # --- undoing ----------------------------------------------------------------------------------
-    def _take(self, scope: Scope) -> list[tuple[Task, Scope]]:
+    def _take(self, scope: Scope, aimed: str | None) -> list[tuple[Task, Scope]]:
         """What was done in a scope, last first; from an event sub-process, of the scope around it."""
+        if aimed is not None and aimed not in blocks.NAMES:
+            found = [one for one in scope.done if not isinstance(one, Scope) and one[0].undoes == aimed]
+            scope.done = [one for one in scope.done if one not in found]
+            return found[::-1]
         if scope.owner is not None and isinstance(scope.owner.block, EventSub):
             scope = scope.owner.scope
         return self._records(scope)

@@ -1,0 +1,171 @@
+"""Random models of every element: what `generator` draws, and what was added after its seeds had been named in tests.
+
+Ad-hoc sub-processes, complex gateways, activities that split, events with several definitions, event
+sub-processes inside event sub-processes, data objects, decisions, compensation of one activity, loops that
+ask first or have a limit, numbers of times, and several ways to begin. What comes late at a complex gateway
+would come again in a loop, so none stands in one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.models.blocks import (
+    NAMES,
+    OBJECT,
+    AdHoc,
+    And,
+    Block,
+    Catcher,
+    Event,
+    EventSub,
+    Many,
+    Model,
+    Or,
+    Seq,
+    Some,
+    Task,
+    Throw,
+)
+from tests.models.generator import Generator, Place
+
+MORE = ("adhoc", "some", "split", "multiple", "nested", "objects", "rule", "aimed", "none", "starts", "counted")
+
+
+def wide_model(seed: int) -> Model:
+    return Wider(seed).model()
+
+
+class Wider(Generator):
+    def __init__(self, seed: int):
+        super().__init__(seed)
+        self.on |= {one for one in MORE if self.chance.random() < 0.5}
+        #: data objects of the scopes that are being drawn
+        self.objects: list[list[str]] = []
+        #: tasks of these scopes that a throw may aim at; none of an event sub-process, which undoes what is around it
+        self.undoable: list[list[str] | None] = []
+        self.beside = False
+
+    # --- scopes -----------------------------------------------------------------------------------
+    def scoped(self, draw) -> tuple[Block, dict[str, str]]:
+        self.objects.append([])
+        self.undoable.append(None if self.beside else [])
+        self.beside = False
+        body, locals = super().scoped(draw)
+        self.undoable.pop()
+        return body, locals | dict.fromkeys(self.objects.pop(), OBJECT)
+
+    def model(self) -> Model:
+        model = super().model()
+        if "starts" in self.on:
+            events = [self.event(kind) for kind in ("message", "signal", "timer") if self.one_in(2)]
+            model.raced = len(events) > 1 and self.one_in(3)
+            events += [] if model.raced else [Event("none"), self.event("conditional")]
+            model.starts = [(self.id("begin"), event) for event in events]
+            model.at = self.chance.choice(model.starts)[0]
+        return model
+
+    def event_sub(self, place: Place) -> EventSub:
+        self.beside = True
+        one = super().event_sub(place)
+        if "nested" in self.on and place.depth > 1:
+            one.event_subs = self.event_subs(Place(1, repeated=True))
+        return one
+
+    # --- blocks -----------------------------------------------------------------------------------
+    def block(self, place: Place) -> Block:
+        kinds = ["adhoc"] if "adhoc" in self.on else []
+        if place.depth > 0 and not place.plain:
+            kinds += ["split", "split"] if "split" in self.on else []
+            kinds += ["some", "some"] if "some" in self.on and not place.turns else []
+        kinds += ["nothing"] if "none" in self.on else []
+        if kinds and self.one_in(4):
+            return getattr(self, self.chance.choice(kinds))(place)
+        return super().block(place)
+
+    def task(self, place: Place) -> Task:
+        one = super().task(place)
+        if "rule" in self.on and one.kind == "script" and self.one_in(2):
+            one.kind = "rule"
+        if one.kind == "call" and one.many is None and self.one_in(3):
+            one.mapped = True
+        if "objects" in self.on and one.kind in ("user", "service", "manual") and not one.many and not one.mapped:
+            one.stored = self.object()
+        if one.undo is not None and self.undoable[-1] is not None:
+            self.undoable[-1].append(one.id)
+        return one
+
+    def object(self) -> str | None:
+        here = self.objects[-1]
+        if not self.one_in(2):
+            return None
+        if not here or self.one_in(3):
+            here.append(self.id("d"))
+        return self.chance.choice(here)
+
+    def many(self, place: Place, *, enough: bool) -> Many:
+        one = super().many(place, enough=enough)
+        if "counted" not in self.on or self.one_in(3):
+            return one
+        if one.kind == "loop":
+            most = self.chance.choice((None, 1, 2, 3))
+            return replace(one, items=(0,) * self.chance.randint(0, 3), before=self.one_in(2), most=most)
+        return replace(one, counted=True)
+
+    def adhoc(self, place: Place) -> AdHoc:
+        items = [[self.inner() for _ in range(self.chance.choice((1, 1, 2)))] for _ in range(self.chance.randint(1, 3))]
+        until = self.test() if self.one_in(2) else None
+        return AdHoc(self.id("s"), items, self.one_in(2), until, self.one_in(2), self.catchers(place))
+
+    def inner(self) -> Task:
+        return Task(self.id("t"), self.chance.choice(("user", "user", "service", "script")))
+
+    def some(self, place: Place) -> Some:
+        branches = [self.seq(place.deeper(may_die=False)) for _ in range(self.chance.randint(2, 3))]
+        return Some(self.id("j"), branches, self.chance.randint(1, len(branches)))
+
+    def split(self, place: Place) -> And | Or:
+        one = self.and_(place) if self.one_in(2) else self.or_(place)
+        one.host = Task(self.id("t"), self.chance.choice(("user", "service", "script", "task")))
+        return one
+
+    def nothing(self, place: Place) -> Throw:
+        return Throw(self.id("w"), Event("none"))
+
+    def thrown(self, place: Place) -> Seq:
+        seq = super().thrown(place)
+        throw = seq.parts[-1]
+        if throw.event.kind == "compensation" and "aimed" in self.on and self.undoable[-1]:
+            throw.event = Event("compensation", self.chance.choice(self.undoable[-1]))
+        return seq
+
+    # --- events -----------------------------------------------------------------------------------
+    def catchers(self, place: Place, sure: str | None = None) -> list[Catcher]:
+        """No two of them catch the same, or it would matter which was told first."""
+        kept: list[Catcher] = []
+        for one in super().catchers(place, sure):
+            if not any(_same(one.event) & _same(other.event) for other in kept):
+                kept.append(one)
+        return kept
+
+    def handler(self, place: Place, interrupting: bool) -> Block:
+        """What stands in it is aimed at from there alone: of two boundaries for one event only one is kept."""
+        before = self.undoable[-1]
+        self.undoable[-1] = before if before is None else list(before)
+        handler = super().handler(place, interrupting)
+        self.undoable[-1] = before
+        return handler
+
+    def caught(self, more: set[str]) -> Event:
+        event = super().caught(more)
+        if "multiple" not in self.on or event.kind in ("error", "escalation") or self.one_in(2):
+            return event
+        whole = self.one_in(2)
+        parts = [Event("message", name) for name in NAMES]
+        parts += [self.event(kind) for kind in ("signal", "timer") if kind in self.on]
+        parts += [self.event("conditional")] if "conditional" in self.on and not whole else []
+        return Event("multiple", parts=tuple(self.chance.sample(parts, 2)), all=whole)
+
+
+def _same(event: Event) -> set[tuple[str, str | None]]:
+    return {(one.kind, one.name) for one in event.parts or (event,)}
