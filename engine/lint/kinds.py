@@ -29,8 +29,14 @@ MOST = 5
 def types_of(schema: Any) -> dict[str, Type]:
     """name of a field of a form (its JSON Schema) -> type of its value; fields that take several are left out."""
     fields = schema.get("properties") if isinstance(schema, dict) else None
-    found = {name: _of_schema(one) for name, one in fields.items()} if isinstance(fields, dict) else {}
+    asked = {name: one for name, one in fields.items() if not _is_shown_only(one)} if isinstance(fields, dict) else {}
+    found = {name: _of_schema(one) for name, one in asked.items()}
     return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _is_shown_only(one: Any) -> bool:
+    """Its answer is never taken, so the variable of its name is another's."""
+    return isinstance(one, dict) and one.get("x-widget") in ("readonly", "hidden")
 
 
 def _of_schema(one: Any, deep: int = 0) -> Type | None:

@@ -180,3 +180,22 @@ def test_behind_a_service_that_may_bring_anything_nothing_is_told():
     data = model(FORMED, service, script("a", "x + 1", "y"), script("b", "1", "x"), END, flow("s", "v"), flow("v", "a"),
                  flow("a", "b"), flow("b", "e"))  # fmt: skip
     assert rules(data) == set()
+
+
+# --- forms --------------------------------------------------------------------------------------
+def test_the_expressions_of_a_form_are_looked_at_with_the_types_of_its_fields():
+    schema = {"properties": {
+        "amount": {"type": "number"}, "why": {"type": "string", "x-when": 'amount > "5"', "x-source": "uper case(rows.name)"},
+        "rows": {"type": "string", "x-widget": "readonly", "x-source": "string join(for r in rows return r.name)"},
+        "day": {"type": "string", "x-when": "amount"},
+    }, "x-rules": [{"when": "count(amount, 2) > 1", "sentence": "No.", "field": "day"}]}  # fmt: skip
+    found = [(p.where, p.rule, p.severity, dict(p.params)["at"]) for p in lint.check_form(schema)]
+    assert found == [
+        ("why", "feel.unknown-function", "error", "0"), ("why", "feel.type", "warning", "0"),
+        ("day", "feel.not-a-condition", "warning", "0"), ("day", "feel.argument", "error", "0"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", [None, [], {}, {"properties": []}, {"properties": {"a": 1}, "x-rules": [1]}])
+def test_what_is_no_form_is_left_to_the_room_of_forms(schema):
+    assert lint.check_form(schema) == []
