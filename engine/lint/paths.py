@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from engine.bpmn.model import Element, Formula, Process
 from engine.bpmn.parser import SCOPES
 from engine.lint.kinds import everywhere, place, seen
-from engine.lint.look import Look, edges, entries, name_of
+from engine.lint.look import Look, edges, entries, name_of, reached
 from engine.lint.variables import GIVEN_NAMES, brings_anything, is_null_without_values, reads, written_by
 
 ANYTHING = "*"
@@ -31,6 +31,7 @@ class Paths:
     def __init__(self, process: Process, look: Look):
         self.process = process
         self.look = look
+        self.reached = reached(process)
         #: element -> what leads to it, and whether that is a boundary, an entry of a scope or what it holds
         self.before: dict[str, set[str]] = {key: set() for key in process.elements}
         self._connect()
@@ -121,8 +122,10 @@ def variables_are_written_before(look: Look) -> None:
 
 
 def _known_at(paths: Paths, where: str) -> set[str] | None:
-    """What may be written where an expression stands; None where it waits for others to write."""
+    """What may be written where an expression stands; None where it waits for others to write or is never asked."""
     element = paths.process.elements.get(where)
+    if (element or paths.process.flows[where].source).id not in paths.reached:
+        return None
     if element is None:
         return paths.may[paths.process.flows[where].source.id]
     if any(event.kind == "conditional" for event in element.events):
