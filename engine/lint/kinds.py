@@ -16,7 +16,6 @@ from engine.feel.inference import Seen, common, told
 from engine.feel.inference import look as infer
 from engine.feel.types import Type
 from engine.lint.look import Look
-from engine.lint.people import constant
 from engine.lint.references import formulas
 
 #: how often the types that expressions write are read again from each other
@@ -140,7 +139,7 @@ def conditions_can_hold(look: Look) -> None:
     for process in look.processes:
         known = known_types(process, look)
         for where, formula in _conditions(process):
-            if formula.expression is None or constant(formula) is not None:
+            if formula.expression is None or not (formula.reads or formula.expression.calls):
                 continue
             kind = told(seen(formula, known).type)
             if kind not in ("", "boolean", "Null"):

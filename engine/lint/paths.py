@@ -14,7 +14,7 @@ from engine.bpmn.model import Element, Formula, Process
 from engine.bpmn.parser import SCOPES
 from engine.lint.kinds import everywhere, place, seen
 from engine.lint.look import Look, edges, entries, name_of, reached
-from engine.lint.variables import GIVEN_NAMES, brings_anything, is_null_without_values, reads, written_by
+from engine.lint.variables import GIVEN_NAMES, brings_anything, is_null_without, reads, written_by
 
 ANYTHING = "*"
 #: gateways that wait for all of their branches
@@ -205,7 +205,7 @@ def _missing(paths: Paths, must: dict[str, set[str]], at: Element, condition: Fo
     asked = reads(condition) - GIVEN_NAMES
     fields = set().union(*look.known.fields.values()) if look.known.fields else set()
     loose = {name for name in asked if name in may and name not in must[at.id]}
-    if ANYTHING in may or loose != asked or not is_null_without_values(condition):
+    if ANYTHING in may or not loose or loose != asked or not is_null_without(condition, loose):
         return
     yield from sorted(loose - _optional_only(paths, loose, fields))[:1]
 

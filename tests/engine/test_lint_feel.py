@@ -182,6 +182,14 @@ def test_behind_a_service_that_may_bring_anything_nothing_is_told():
     assert rules(data) == set()
 
 
+def test_only_the_answer_that_makes_it_null_is_blamed_and_only_when_it_can():
+    optional = {"fields": {"p/start": {"amount": True, "kind": False, "rows": True, "either": True}}}
+    wrong = {condition: said(asked(condition), **optional) for condition in (
+        '=amount &gt; 5 or kind = "x"', '=kind = "x" and amount &gt; 5', '=amount &gt; 5 and contains(kind, "x")',
+    )}  # fmt: skip
+    assert list(wrong.values()) == [set(), set(), {("g_a", "feel.may-be-null")}]
+
+
 INNER = '<subProcess id="p1" name="Inner"{}><startEvent id="p1s" name="m">{}</startEvent>' + script("p1a", "1", "x") + (
     '<endEvent id="p1e" name="e"/>' + flow("p1s", "p1a") + flow("p1a", "p1e") + "</subProcess>"
 )  # fmt: skip
