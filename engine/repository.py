@@ -330,6 +330,8 @@ def _check(work, files: dict[str, bytes], parsed: dict[str, dict[str, Any]]) -> 
         problems += lint.check(files[name], **known)
     for tables in parsed["dmn"].values():
         problems += dmn.check(tables)
+    for one in parsed["json"].values():
+        problems += lint.check_form(one.schema)
     return problems
 
 

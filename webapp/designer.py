@@ -161,6 +161,7 @@ def _tried(work, text: str, key: str, table: bytes | None) -> dict:
     return {
         "value": feel.literal(answer.value), "is_null": answer.value is None, "hits": answer.hits,
         "why": [_why(one, shown) for one in answer.diagnoses],
+        "problems": repository.check(work, {"table.dmn": table}) if is_table and table else [],
     }  # fmt: skip
 
 

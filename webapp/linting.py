@@ -201,8 +201,7 @@ def _other(path: Path, data: bytes) -> Checked:
         if path.suffix == ".dmn":
             problems = tuple(dmn.check(dmn.parse(data)))
         elif path.suffix == ".json":
-            problems = ()
-            forms.parse(data, _key(path))
+            problems = tuple(lint.check_form(forms.parse(data, _key(path)).schema))
         else:
             raise Invalid("'%(name)s' is neither a .bpmn, a .dmn nor a .json file.", name=path.name)
     except Invalid as refused:

@@ -35,6 +35,8 @@ SAMPLES: dict[str, Any] = {
 }  # fmt: skip
 BOOLEAN, NUMBER, STRING = Type("boolean"), Type("number"), Type("string")
 NULL = Type("Null")
+#: what an evaluation calls the type of null
+CALLS = {"Null": "null"}
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Reader:
         self.seen = Seen()
 
     def say(self, kind: str, sentence: str, at: int, /, **params: Any) -> None:
-        said = Diagnosis(kind, sentence, at, tuple((name, str(value)) for name, value in params.items()))
+        said = Diagnosis(kind, sentence, at, tuple((name, CALLS.get(value, str(value))) for name, value in params.items()))
         if said not in self.seen.findings:
             self.seen.findings.append(said)
 

@@ -17,6 +17,7 @@ from engine import bpmn, xmlgate
 from engine.errors import Invalid, Problem
 from engine.feel.types import Type
 from engine.lint import drawing, flow, kinds, paths, people, references, variables
+from engine.lint.fields import check_form
 from engine.lint.kinds import types_of
 from engine.lint.look import Known, Look
 from engine.lint.mending import Mend, apply, mends
@@ -24,8 +25,8 @@ from engine.lint.people import APPROVAL, SEPARATION, WORDS
 from engine.policies import Policies
 
 __all__ = [
-    "APPROVAL", "RULES", "SEPARATION", "WORDS", "Known", "Look", "Mend", "Report", "apply", "check", "fields_of",
-    "inspect", "mends", "types_of",
+    "APPROVAL", "RULES", "SEPARATION", "WORDS", "Known", "Look", "Mend", "Report", "apply", "check", "check_form",
+    "fields_of", "inspect", "mends", "types_of",
 ]  # fmt: skip
 
 RULES = (*drawing.RULES, *flow.RULES, *people.RULES, *references.RULES, *variables.RULES, *kinds.RULES, *paths.RULES)

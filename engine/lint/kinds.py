@@ -16,7 +16,6 @@ from engine.feel.inference import Seen, common, told
 from engine.feel.inference import look as infer
 from engine.feel.types import Type
 from engine.lint.look import Look
-from engine.lint.people import constant
 from engine.lint.references import formulas
 
 #: how often the types that expressions write are read again from each other
@@ -29,8 +28,14 @@ MOST = 5
 def types_of(schema: Any) -> dict[str, Type]:
     """name of a field of a form (its JSON Schema) -> type of its value; fields that take several are left out."""
     fields = schema.get("properties") if isinstance(schema, dict) else None
-    found = {name: _of_schema(one) for name, one in fields.items()} if isinstance(fields, dict) else {}
+    asked = {name: one for name, one in fields.items() if not _is_shown_only(one)} if isinstance(fields, dict) else {}
+    found = {name: _of_schema(one) for name, one in asked.items()}
     return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _is_shown_only(one: Any) -> bool:
+    """Its answer is never taken, so the variable of its name is another's."""
+    return isinstance(one, dict) and one.get("x-widget") in ("readonly", "hidden")
 
 
 def _of_schema(one: Any, deep: int = 0) -> Type | None:
@@ -134,7 +139,7 @@ def conditions_can_hold(look: Look) -> None:
     for process in look.processes:
         known = known_types(process, look)
         for where, formula in _conditions(process):
-            if formula.expression is None or constant(formula) is not None:
+            if formula.expression is None or not (formula.reads or formula.expression.calls):
                 continue
             kind = told(seen(formula, known).type)
             if kind not in ("", "boolean", "Null"):

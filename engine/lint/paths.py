@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from engine.bpmn.model import Element, Formula, Process
 from engine.bpmn.parser import SCOPES
 from engine.lint.kinds import everywhere, place, seen
-from engine.lint.look import Look, edges, entries, name_of
-from engine.lint.variables import GIVEN_NAMES, brings_anything, is_null_without_values, reads, written_by
+from engine.lint.look import Look, edges, entries, name_of, reached
+from engine.lint.variables import GIVEN_NAMES, brings_anything, is_null_without, reads, written_by
 
 ANYTHING = "*"
 #: gateways that wait for all of their branches
@@ -31,6 +31,7 @@ class Paths:
     def __init__(self, process: Process, look: Look):
         self.process = process
         self.look = look
+        self.reached = reached(process)
         #: element -> what leads to it, and whether that is a boundary, an entry of a scope or what it holds
         self.before: dict[str, set[str]] = {key: set() for key in process.elements}
         self._connect()
@@ -121,8 +122,10 @@ def variables_are_written_before(look: Look) -> None:
 
 
 def _known_at(paths: Paths, where: str) -> set[str] | None:
-    """What may be written where an expression stands; None where it waits for others to write."""
+    """What may be written where an expression stands; None where it waits for others to write or is never asked."""
     element = paths.process.elements.get(where)
+    if (element or paths.process.flows[where].source).id not in paths.reached:
+        return None
     if element is None:
         return paths.may[paths.process.flows[where].source.id]
     if any(event.kind == "conditional" for event in element.events):
@@ -202,7 +205,7 @@ def _missing(paths: Paths, must: dict[str, set[str]], at: Element, condition: Fo
     asked = reads(condition) - GIVEN_NAMES
     fields = set().union(*look.known.fields.values()) if look.known.fields else set()
     loose = {name for name in asked if name in may and name not in must[at.id]}
-    if ANYTHING in may or loose != asked or not is_null_without_values(condition):
+    if ANYTHING in may or not loose or loose != asked or not is_null_without(condition, loose):
         return
     yield from sorted(loose - _optional_only(paths, loose, fields))[:1]
 

@@ -8,8 +8,10 @@ and only a name that is nearly a known one is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import islice, product
 
 from engine import feel
 from engine.bpmn.model import Element, Formula, Process
@@ -32,6 +34,8 @@ COUNTERS = frozenset(
     }
 )
 GIVEN_NAMES = GIVEN | COUNTERS
+#: with how many values a condition is tried
+TRIALS = 300
 #: for how many unknown names of a process a similar one is looked for
 GUESSES = 100
 #: what brings results whose names no model says
@@ -168,16 +172,13 @@ def conditions_are_not_null(look: Look) -> None:
         optional = _optional(process, look)
         for flow in process.flows.values():
             empty = sorted(reads(flow.condition) & optional) if flow.condition is not None else []
-            if empty and is_null_without_values(flow.condition):
+            if empty and is_null_without(flow.condition, set(empty)):
                 look.say(
-                    flow.id,
-                    "feel.may-be-null",
-                    "When '%(variable)s' is left empty, the condition '%(text)s' is null and the case stops there.",
-                    "warning",
-                    "Make the field required, or ask for null first.",
-                    variable=empty[0],
-                    text=flow.condition.text[:120],
-                )
+                    flow.id, "feel.may-be-null",
+                    "When '%(variable)s' is left empty, the condition '%(text)s' is null and the case stops there.", "warning",
+                    "Make the field required, or ask for null first: %(variable)s != null and (%(text)s).",
+                    variable=empty[0], **place_of(flow.condition, empty[0]),
+                )  # fmt: skip
 
 
 def _conditions(look: Look) -> Iterator[tuple[str, Formula]]:
@@ -203,11 +204,34 @@ def _optional(process: Process, look: Look) -> set[str]:
     return {name for name, required in asked.items() if not required} - other
 
 
-def is_null_without_values(formula: Formula) -> bool:
+def is_null_without(formula: Formula, missing: set[str]) -> bool:
+    """Whether a condition is null without these variables, though true or false with them, for some values of the others."""
+    others = sorted(formula.reads - missing)
+    if not others:
+        return not _is_truth(formula, dict.fromkeys(missing))
+    samples = _samples(formula.expression.text)
+    for values in islice(product(samples, repeat=len(others)), TRIALS):
+        given = dict(zip(others, values, strict=True))
+        if not _is_truth(formula, given | dict.fromkeys(missing)):
+            if any(_is_truth(formula, given | dict.fromkeys(missing, one), True) for one in samples):
+                return True
+    return False
+
+
+def _is_truth(formula: Formula, values: dict, cleanly: bool = False) -> bool:
+    """Whether it is true or false; `cleanly`: and nothing in it is null, so that the values are of the types it wants."""
     try:
-        return not isinstance(formula.expression.evaluate(dict.fromkeys(formula.reads)), bool)
+        said, why = formula.expression.explain(values, budget=feel.Budget(steps=1000, seconds=0.05))
     except feel.FeelError:
-        return False
+        return not cleanly
+    return isinstance(said, bool) and not (cleanly and why)
+
+
+def _samples(text: str) -> list:
+    """Values of several types, the constants of an expression among them."""
+    texts = re.findall(r'"([^"]*)"', text)[:3]
+    numbers = [int(one) for one in re.findall(r"(?<![\w.])\d{1,9}(?![\w.])", text)[:3]]
+    return [0, 10**6, *numbers, "other", *texts, True, False]
 
 
 def decisions_have_something_to_do(look: Look) -> None:

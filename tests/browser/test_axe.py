@@ -27,7 +27,7 @@ PAGES = {
     "bert": ("/inbox", "/tasks/{task}", "/tasks/{done}", "/cases/{done_case}", "/inbox?view=done"),
     "fiona": ("/inbox?view=group",),
     "olga": ("/cases", "/cases/{case}?tab=technical", "/cases/{case}?tab=data", "/incidents"),
-    "dirk": ("/processes", f"/processes/{KEY}", "/processes/deploy"),
+    "dirk": ("/processes", f"/processes/{KEY}", "/processes/deploy", "/designer/try"),
     "ada": ("/administration", "/administration/people/{person}", "/administration/people/new", "/administration/groups",
             "/administration/departments", "/administration/substitutions", "/administration/announcements",
             "/administration/messages", "/administration/platform", f"/processes/{KEY}?version=1",

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import dmn, feel
+from engine.dmn.check import kinds
+from engine.errors import Invalid
 from tests.engine.test_dmn import decision, input_data, literal, model, needs, problems, table
 
 NUMBERS = st.sampled_from([
@@ -156,3 +160,23 @@ def test_an_unknown_name_is_told_with_the_one_that_was_meant():
     found = problems(input_data("amount") + decision("x", literal("amuont + cuont([1])"), needs("#amount", what="Input")))
     assert "is 'amount' meant?" in found["dmn.unknown-variable"][0]
     assert "is 'count' meant?" in found["dmn.unknown-function"][0]
+
+
+# --- against the kit --------------------------------------------------------------------------
+KIT = Path(__file__).resolve().parents[2].parent / "shared" / "tck"
+
+
+@pytest.mark.skipif(not KIT.is_dir(), reason="the suites of the kit are not beside the project")
+def test_what_is_said_of_types_in_the_kit_happens_when_it_runs():
+    """Each finding is confirmed by a diagnosis of the evaluation; `and`, `or` and `in` answer without a note."""
+    told = unconfirmed = 0
+    for path in sorted(KIT.rglob("*.dmn")):
+        with suppress(Invalid):
+            found = dmn.parse(path.read_bytes())
+            for one in found.decisions.values():
+                said = list(kinds(found, one))
+                told += bool(said)
+                quiet = bool(said) and not dmn.evaluate(found, one.id, {}).diagnoses
+                unconfirmed += quiet and not any(word in str(said[0]) for word in ("'and'", "'or'", "a null"))
+    assert told > 500
+    assert unconfirmed == 0

@@ -180,3 +180,68 @@ def test_behind_a_service_that_may_bring_anything_nothing_is_told():
     data = model(FORMED, service, script("a", "x + 1", "y"), script("b", "1", "x"), END, flow("s", "v"), flow("v", "a"),
                  flow("a", "b"), flow("b", "e"))  # fmt: skip
     assert rules(data) == set()
+
+
+def test_only_the_answer_that_makes_it_null_is_blamed_and_only_when_it_can():
+    optional = {"fields": {"p/start": {"amount": True, "kind": False, "rows": True, "either": True}}}
+    wrong = {condition: said(asked(condition), **optional) for condition in (
+        '=amount &gt; 5 or kind = "x"', '=kind = "x" and amount &gt; 5', '=amount &gt; 5 and contains(kind, "x")',
+    )}  # fmt: skip
+    assert list(wrong.values()) == [set(), set(), {("g_a", "feel.may-be-null")}]
+
+
+INNER = '<subProcess id="p1" name="Inner"{}><startEvent id="p1s" name="m">{}</startEvent>' + script("p1a", "1", "x") + (
+    '<endEvent id="p1e" name="e"/>' + flow("p1s", "p1a") + flow("p1a", "p1e") + "</subProcess>"
+)  # fmt: skip
+ASKS = '<exclusiveGateway id="g" name="q" default="g_z"/><endEvent id="z" name="z"/>'
+TIMER = "<timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition>"
+
+
+def test_what_a_sub_process_writes_is_written_behind_it():
+    data = model(FORMED, INNER.format("", ""), script("a", "x + 1", "y"), ASKS, END, flow("s", "p1"), flow("p1", "a"),
+                 flow("a", "g"), flow("g", "z"), flow("g", "e", "=x &gt; 1"))  # fmt: skip
+    assert rules(data) == set()
+
+
+def test_what_an_event_may_write_at_any_time_is_not_called_unwritten():
+    inner = INNER.format(' triggeredByEvent="true"', TIMER)
+    assert rules(model(FORMED, inner, script("a", "x + 1", "y"), END, flow("s", "a"), flow("a", "e"))) == set()
+
+
+def test_a_boundary_event_leaves_before_what_follows_its_activity_is_written():
+    boundary = f'<userTask id="u" name="U"/><boundaryEvent id="t" name="t" attachedToRef="u">{TIMER}</boundaryEvent>'
+    data = model(FORMED, boundary, script("h", "1", "x"), '<exclusiveGateway id="j" name=""/>', ASKS, END, flow("s", "u"),
+                 flow("u", "h"), flow("t", "j"), flow("h", "j"), flow("j", "g"), flow("g", "z"), flow("g", "e", "=x &gt; 1"))  # fmt: skip
+    assert rules(data) == {("g_e", "feel.may-be-null")}
+
+
+def test_inputs_outputs_and_loops_have_their_own_variables():
+    loop = (
+        '<multiInstanceLoopCharacteristics><extensionElements><zeebe:loopCharacteristics inputCollection="=rows" '
+        'inputElement="row" outputCollection="all" outputElement="=got"/></extensionElements>'
+        "<completionCondition>=numberOfCompletedInstances &gt; 2</completionCondition></multiInstanceLoopCharacteristics>"
+    )
+    mapped = '<zeebe:ioMapping><zeebe:input source="=amount" target="own"/><zeebe:output source="=own + 1" target="res"/></zeebe:ioMapping>'
+    repeated = task("a", "scriptTask", '<zeebe:script expression="=row.price" resultVariable="got"/>', inner=loop)
+    data = model(FORMED, repeated, task("b", "userTask", mapped), script("c", "count(all) + res", "z"), END, flow("s", "a"),
+                 flow("a", "b"), flow("b", "c"), flow("c", "e"))  # fmt: skip
+    assert rules(data) == set()
+
+
+# --- forms --------------------------------------------------------------------------------------
+def test_the_expressions_of_a_form_are_looked_at_with_the_types_of_its_fields():
+    schema = {"properties": {
+        "amount": {"type": "number"}, "why": {"type": "string", "x-when": 'amount > "5"', "x-source": "uper case(rows.name)"},
+        "rows": {"type": "string", "x-widget": "readonly", "x-source": "string join(for r in rows return r.name)"},
+        "day": {"type": "string", "x-when": "amount"},
+    }, "x-rules": [{"when": "count(amount, 2) > 1", "sentence": "No.", "field": "day"}]}  # fmt: skip
+    found = [(p.where, p.rule, p.severity, dict(p.params)["at"]) for p in lint.check_form(schema)]
+    assert found == [
+        ("why", "feel.unknown-function", "error", "0"), ("why", "feel.type", "warning", "0"),
+        ("day", "feel.not-a-condition", "warning", "0"), ("day", "feel.argument", "error", "0"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", [None, [], {}, {"properties": []}, {"properties": {"a": 1}, "x-rules": [1]}])
+def test_what_is_no_form_is_left_to_the_room_of_forms(schema):
+    assert lint.check_form(schema) == []

@@ -274,6 +274,16 @@ def test_decisions_are_listed_and_say_which_rules_hit(anna):
     assert "There is no variable 'can_be_undone'." in [one["sentence"] for one in said_less["diagnoses"]]
 
 
+def test_an_expression_is_tried_by_who_draws_and_says_why_it_is_null(app, dirk, anna):
+    asks = {"expression": "=amount + gone", "variables": {"amount": 5}}
+    said = dirk.post("/expressions/evaluate", asks)
+    assert (said["value"], said["hits"]) == (None, [])
+    assert said["diagnoses"][0] == {"sentence": "There is no variable 'gone'.", "position": 9}
+    dirk.post("/expressions/evaluate", {"expression": ""}, 422)
+    anna.post("/expressions/evaluate", asks, 403)
+    Caller(app, "dirk", ("write",)).post("/expressions/evaluate", asks, 403)
+
+
 def test_who_am_i_and_whom_do_i_find(anna):
     assert anna.get("/me")["login"] == "anna"
     assert [row["login"] for row in _items(anna.get("/people?search=bert"))] == ["bert"]
@@ -842,7 +852,8 @@ def test_every_address_of_the_description_was_called_above_and_answered_well(app
 
 
 #: fields of what goes in, and of what only goes wrong
-IN = {"Acts", "NewBatch", "Answers", "Broadcast", "BulkStart", "Evaluate", "Files", "Handover", "Migrate", "Move", "Note", "Observed",
+IN = {"Acts", "NewBatch", "Answers", "Broadcast", "BulkStart", "Evaluate", "Expression", "Files", "Handover", "Migrate", "Move",
+      "Note", "Observed", "SendCopies",
       "Publish", "Reason", "Resolve", "Return", "Start", "Upload", "Values"}  # fmt: skip
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from engine import people, repository
 from tests.engine.small import flow, model, path, task_of
-from tests.webapp.test_api import Caller
 from tests.webapp.visitor import MODEL, Visitor
 from webapp import create_app
 
@@ -138,13 +137,3 @@ def test_a_check_shows_the_expression_and_the_place_in_it(dirk):
     found = asked(dirk, "/designer/check", xml=wrong.decode(), name="x.bpmn")["problems"]
     (one,) = [p for p in found if p["rule"] == "feel.unknown-function"]
     assert (one["before"], one["word"], one["behind"], "count" in one["sentence"]) == ("1 = ", "cuont", "([1])", True)
-
-
-def test_programs_may_try_an_expression_and_see_why_it_is_null(app):
-    asks = {"expression": "=amount + gone", "variables": {"amount": 5}}
-    said = Caller(app, "dirk").post("/expressions/evaluate", asks)
-    assert said["value"] is None
-    assert said["diagnoses"][0] == {"sentence": "There is no variable 'gone'.", "position": 9}
-    Caller(app, "dirk").post("/expressions/evaluate", {"expression": ""}, 422)
-    Caller(app, "anna").post("/expressions/evaluate", asks, 403)
-    Caller(app, "dirk", ("write",)).post("/expressions/evaluate", asks, 403)
