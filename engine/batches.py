@@ -134,20 +134,34 @@ def _say(work, event: str, row, reason: str | None, more: dict[str, Any] | None 
 def do(platform, claimed: jobs.Job) -> None:
     """One portion; a new job follows as long as something is left."""
     batch_id = claimed.payload["batch"]
-    until = time.monotonic() + SECONDS
-    for _ in range(PORTION):
-        if time.monotonic() > until or not _next(platform, batch_id):
-            break
+    portion(platform, batch_id)
     with platform.work(people.SYSTEM) as work:
         jobs.done(work, claimed)
-        row = work.one(select(batch).where(batch.c.id == batch_id))
-        if row is None or row["state"] != "running":
-            return
-        if _left(work, batch_id):
+        if close(work, batch_id):
             _have_done(work, batch_id)
-        else:
-            _end(work, row, "done")
-            _say(work, "batch.ended", row, row["reason"], counts(work, [batch_id])[batch_id])
+
+
+def close(work, batch_id: str) -> bool:
+    """True when there is more to do; writes down that it has ended when there is nothing left."""
+    row = work.one(select(batch).where(batch.c.id == batch_id))
+    if row is None or row["state"] != "running":
+        return False
+    if _left(work, batch_id):
+        return True
+    _end(work, row, "done")
+    _say(work, "batch.ended", row, row["reason"], counts(work, [batch_id])[batch_id])
+    return False
+
+
+def portion(platform, batch_id: str) -> bool:
+    """Do the next cases of a batch, as many as may be done at a time; False when none is left."""
+    until = time.monotonic() + SECONDS
+    for _ in range(PORTION):
+        if not _next(platform, batch_id):
+            return False
+        if time.monotonic() > until:
+            break
+    return True
 
 
 def _next(platform, batch_id: str) -> bool:

@@ -184,6 +184,22 @@ def variables(work, instance_id: str) -> list[dict[str, Any]]:
     return found
 
 
+def corrections(work, instance_id: str) -> list[dict[str, Any]]:
+    """What was corrected by hand, oldest first: {"at", "by", "reason", "name", "old", "new", "masked"}."""
+    classes = _classes(work, one(work, instance_id))
+    rows = work.all(
+        select(event.c.at, event.c.reason, event.c.data, person.c.name.label("by"))
+        .outerjoin(person, person.c.id == event.c.actor_id)
+        .where(event.c.stream == instance_id, event.c.type == "variables.corrected")
+        .order_by(event.c.seq)
+    )
+    return [
+        {"at": row["at"], "by": row["by"], "reason": row["reason"], "name": name, "old": row["data"]["old"].get(name),
+         "new": new, "masked": not access.cleared(work.actor, classes.get(name))}
+        for row in rows for name, new in row["data"]["new"].items()
+    ]  # fmt: skip
+
+
 def documents(work, root_id: str) -> list:
     return work.all(
         select(document, person.c.name.label("by_name"))

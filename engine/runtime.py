@@ -206,10 +206,17 @@ def move(work, instance_id: str, token: int, element_id: str, reason: str):
     return loaded.row
 
 
-def set_variables(work, instance_id: str, scope_id: int, values: dict[str, Any], reason: str) -> None:
-    """Correct variables by hand, keeping what they were."""
+def set_variables(work, instance_id: str, scope_id: int, values: dict[str, Any], reason: str,
+                  was: dict[str, Any] | None = None) -> None:  # fmt: skip
+    """Correct variables by hand, keeping what they were.
+
+    `was`: name -> the value that whoever corrects has seen; Conflict when it is another one by now.
+    """
     loaded = _repairable(work, instance_id, reason)
     before = loaded.execution.variables(scope_id)
+    for name, seen in (was or {}).items():
+        if before.get(name) != seen:
+            raise Conflict("'%(name)s' was changed meanwhile. Look at its new value, then correct it again.", name=name)
     loaded.execution.set_variables(scope_id, values)
     old = {name: before.get(name) for name in values}
     _say(work, loaded, "variables.corrected", reason, data={"scope": scope_id, "old": old, "new": values})

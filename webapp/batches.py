@@ -39,7 +39,8 @@ def show(batch_id: str):
 @pages.get("/batches/<batch_id>/fragment")
 def fragment(batch_id: str):
     with reading() as work:
-        response = make_response(render_template("batch_live.html", again=True, **_batch(work, batch_id)))
+        again = "running" in request.args  # its page still offers to stop it
+        response = make_response(render_template("batch_live.html", again=again, **_batch(work, batch_id)))
     response.add_etag(weak=True)
     return response.make_conditional(request)
 

@@ -161,7 +161,7 @@ def _path(work, case_id: str) -> dict:
 
 
 def _data(work, case_id: str) -> dict:
-    return {"variables": cases.variables(work, case_id)}
+    return {"variables": cases.variables(work, case_id), "corrections": cases.corrections(work, case_id)}
 
 
 def _papers(work, case_id: str) -> dict:
@@ -268,22 +268,27 @@ def move(case_id: str):
 
 @pages.post("/cases/<case_id>/variables")
 def correct(case_id: str):
-    """Correct one variable by hand, keeping what it was."""
-    name, text = request.form.get("name", "").strip(), request.form.get("value", "")
-    scope = request.form.get("scope", "0")
+    """Correct one variable by hand, keeping what it was; refused when it is no longer what the page showed."""
+    name, scope = request.form.get("name", "").strip(), request.form.get("scope", "0")
     if not name or not scope.isdigit():
         raise Invalid("Choose the variable to correct.")
+    value = _value(request.form.get("value", ""), request.form.get("type", ""))
+    was = {name: json.loads(request.form["was"])} if request.form.get("was") else None
     with doing() as work:
-        runtime.set_variables(work, case_id, int(scope), {name: _value(text)}, request.form.get("reason", ""))
+        runtime.set_variables(work, case_id, int(scope), {name: value}, request.form.get("reason", ""), was)
     flash(_("'%(name)s' was corrected.", name=name), "done")
     return redirect(url_for("cases.show", case_id=case_id, tab="data"), 303)
 
 
-def _value(text: str):
-    """JSON where it reads as such, else the text itself."""
+def _value(text: str, kind: str):
+    """The text itself, or what it says as JSON; when neither is said, JSON where it reads as such."""
+    if kind == "text":
+        return text
     try:
         return json.loads(text)
-    except ValueError:
+    except ValueError as error:
+        if kind == "json":
+            raise Invalid("The new value does not read as JSON. Texts stand in quotation marks there.") from error
         return text
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from engine import archive, assembly, cases, history, people, repository
+from engine import archive, assembly, batches, cases, history, people, repository, runtime
 from engine.errors import NotFound, Problem, Refused
 from engine.platform import Settings, key_of
 from engine.worker import Worker
@@ -170,6 +170,64 @@ def _progress(steps, count: int):
 
 def _line(problem: Problem) -> str:
     return f"{problem.severity}: {problem.where or 'file'}: {problem} [{problem.rule}]"
+
+
+@main.command("cases")
+@click.argument("verb", type=click.Choice(list(batches.VERBS)))
+@click.argument("process")
+@click.option("--version", type=int, help="Only cases of this version; migrate needs it.")
+@click.option("--to", type=int, help="Version to which migrate moves.")
+@click.option("--map", "pairs", multiple=True, metavar="OLD=NEW", help="Step that takes the place of another; again for more.")
+@click.option("--reason", required=True, help="Why; it stands in the log of each case.")
+@click.option("--dry-run", is_flag=True, help="Only say how many cases that would be, and what does not fit.")
+@click.pass_obj
+def act_on_cases(config, verb, process, version, to, pairs, reason, dry_run):
+    """Suspend, resume, cancel or migrate all cases of PROCESS, or of one version of it.
+
+    Waits until each is done or refused; the refused ones are told with their reason, and the exit code is 1 then.
+    """
+    mapping = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    with _opened(config) as platform:
+        with platform.read(people.SYSTEM) as work:
+            versions = {one["version"]: one["id"] for one in repository.versions(work, process)}
+            of, target = _version(versions, version), _version(versions, to)
+            if verb == "migrate" and not (of and target):
+                raise click.UsageError("migrate needs --version and --to")
+            found = batches.chosen(work, verb, definition_id=of, process_key=process)
+            misfits = runtime.misfits_of(work, found, of, target, mapping) if verb == "migrate" else {}
+        if dry_run:
+            _say_misfits(misfits, len(found))
+        elif found:
+            _do_all(platform, verb, found, reason, target, mapping)
+
+
+def _version(versions: dict[int, str], wanted: int | None) -> str | None:
+    if wanted is not None and wanted not in versions:
+        raise NotFound("There is no version %(version)s of this process.", version=wanted)
+    return versions.get(wanted)
+
+
+def _say_misfits(misfits: dict, count: int) -> None:
+    click.echo(f"{count} cases; {len(misfits)} of them do not fit.")
+    for instance_id, problems in misfits.items():
+        click.echo(f"{instance_id}: {'; '.join(map(str, problems))}")
+
+
+def _do_all(platform, verb: str, found: list[str], reason: str, target: str | None, mapping: dict[str, str]) -> None:
+    """Have it done here and now; workers that run beside take their share."""
+    with platform.work(people.SYSTEM, reason=reason) as work:
+        batch_id = batches.begin(work, verb, found, reason, definition_id=target, mapping=mapping)
+    while batches.portion(platform, batch_id):
+        pass
+    with platform.work(people.SYSTEM, reason=reason) as work:
+        batches.close(work, batch_id)
+        row = batches.one(work, batch_id)
+        refused = batches.items(work, batch_id, "refused", limit=row["total"])
+    click.echo(f"{row['done']} done, {row['refused']} refused, {row['waiting']} left of {row['total']}.")
+    for one in refused:
+        click.echo(f"{one['number'] or one['instance_id']}: {one['why']}", err=True)
+    if refused:
+        raise SystemExit(1)
 
 
 @main.command()

@@ -321,6 +321,11 @@ def shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
 
 
+def as_json(value: Any) -> str:
+    """A value as a person may type it again."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def shown_field(field, value: Any, choices) -> str:
     """A form's value for people: the label of what was chosen, the name of a person, a moment in words."""
     if value in (None, "", []):
@@ -507,7 +512,7 @@ def link_of(query: dict[str, Any]) -> str:
 
 def install(app) -> None:
     app.jinja_env.filters.update(
-        t=t, moment=moment, full=full, span=span, due=due, size=size, shown=shown, state=state_word,
+        t=t, moment=moment, full=full, span=span, due=due, size=size, shown=shown, as_json=as_json, state=state_word,
         outcome=outcome_word, kind=kind_word, tone=tone, event=event_word, say=say, mend=mend, excerpt=excerpt,
         input_value=input_value,
     )  # fmt: skip

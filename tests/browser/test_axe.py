@@ -31,7 +31,7 @@ PAGES = {
     "ada": ("/administration", "/administration/people/{person}", "/administration/people/new", "/administration/groups",
             "/administration/departments", "/administration/substitutions", "/administration/announcements",
             "/administration/messages", "/administration/platform", f"/processes/{KEY}?version=1",
-            "/cases/{case}/migration", "/definitions/{definition}/migration"),
+            "/cases/{case}/migration", "/definitions/{definition}/migration", "/cases", "/batches", "/batches/{batch}"),
     "cora": ("/compliance", "/compliance/indicators", "/compliance/log", "/compliance/policies", "/compliance/trail",
              "/compliance/cases", "/compliance/cases/{case}"),
 }  # fmt: skip
@@ -40,7 +40,8 @@ PAGES = {
 @pytest.fixture(scope="module")
 def places(site) -> dict[str, str]:
     """A case that waits for Bert, one that waits for finance, a draft, an incident, a next version, and ids for addresses."""
-    from engine import people, repository, runtime, tasks
+    from engine import batches, people, repository, runtime, tasks
+    from engine.worker import Worker
 
     done_case = visitor.ask_for_leave(site.platform, "clara", 8)
     done = visitor.task_of(site.platform, "bert")
@@ -53,9 +54,12 @@ def places(site) -> dict[str, str]:
         runtime.raise_incident(work, done_case, "service", "The service does not answer.")
         definition = repository.latest(work, KEY)["id"]
         repository.deploy(work, {f"{KEY}.bpmn": visitor.MODEL.replace('"decide"', '"judge"').encode()})
+    with site.platform.work(visitor.actor(site.platform, "ada")) as work:
+        batch = batches.begin(work, "resume", [case, done_case], "It is clear now.")
+    Worker(site.platform).beat()
     task, person = visitor.task_of(site.platform, "bert"), visitor.actor(site.platform, "anna").id
     return {"case": case, "task": task, "done": done, "done_case": done_case, "person": person,
-            "definition": definition}  # fmt: skip
+            "definition": definition, "batch": batch}  # fmt: skip
 
 
 def audit(page, path: str) -> list[str]:

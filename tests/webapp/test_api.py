@@ -297,6 +297,8 @@ def test_operators_suspend_resume_move_correct_and_cancel(anna, ada):
     ada.post(f"/instances/{case['id']}/resume", {"reason": "Go on."})
     assert ada.get(f"/instances/{case['id']}/variables")
     ada.put(f"/instances/{case['id']}/variables", {"values": {"days": 4}, "reason": "A slip."})
+    stale = {"values": {"days": 5}, "was": {"days": 3}, "reason": "A slip."}
+    assert "was changed meanwhile" in ada.put(f"/instances/{case['id']}/variables", stale, 409)["detail"]
     with anna.app.extensions["platform"].read(people.SYSTEM) as work:
         (token,) = [wait.token for wait in runtime.load(work, case["id"]).execution.waits.values() if wait.kind == "user"]
     ada.post(f"/instances/{case['id']}/move", {"token": token, "element": "note", "reason": "Bert has left."})

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import people
+from engine import people, repository, runtime
 from engine.errors import NotAllowed
 from tests.conftest import Clock, open_at
 from tests.engine.small import flow, model, path, task_of
@@ -279,3 +279,26 @@ def answers(address: str, tries: int = 100) -> bool:
             return False
 
     return wait_for(holds, tries)
+
+
+def test_all_cases_of_a_process_rest_and_go_on_and_what_cannot_is_told(tmp_path):
+    var = tmp_path / "var"
+    bizday(var, "init")
+    two = tmp_path / "small.bpmn"
+    two.write_bytes(model(path(task_of("a"), ids=("a",))))
+    bizday(var, "deploy", str(two))
+    platform = open_at(var)
+    with platform.work(people.SYSTEM) as work:
+        started = [runtime.start_by(work, repository.latest(work, "small"), "s", {})["id"] for _ in range(2)]
+        runtime.suspend(work, started[0], "An inquiry.")
+    two.write_bytes(model(path(task_of("b"), ids=("b",))))
+    bizday(var, "deploy", str(two))
+    assert "1 cases; 0 of them do not fit." in bizday(var, "cases", "suspend", "small", "--reason", "Law.", "--dry-run")
+    assert "1 done, 0 refused, 0 left of 1." in bizday(var, "cases", "suspend", "small", "--reason", "Law.")
+    move = ("cases", "migrate", "small", "--version", "1", "--to", "2", "--reason", "The new rule.")
+    assert "2 cases; 2 of them do not fit." in bizday(var, *move, "--dry-run")
+    assert "cannot be moved to that version" in bizday(var, *move, fails=True)
+    assert "2 done, 0 refused, 0 left of 2." in bizday(var, *move, "--map", "a=b")
+    assert "There is no version 9" in bizday(var, "cases", "resume", "small", "--version", "9", "--reason", "Go.", fails=True)
+    assert ", 0 faults" in bizday(var, "verify")
+    platform.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 
 import pytest
@@ -518,6 +519,21 @@ def test_data_is_corrected_by_an_operator_only(app, demo, case, anna):
     assert page.told == ["'days' was corrected."]
     row = next(one for one in page.all("#data tbody tr") if pick(one, "code")[0].text_content() == "days")
     assert pick(row, "td")[0].text_content() == "9"
+    assert "3" in page.one("#corrections del").text_content() and "A slip of the pen." in page.text
+
+
+def test_a_correction_is_refused_when_the_value_is_another_one_by_now_or_reads_as_nothing(app, demo, case):
+    operator = Visitor(app, "olga")
+    said = operator.get(f"/cases/{case}?tab=data").form(f"/cases/{case}/variables") | {"reason": "A slip."}
+    assert json.loads(said["was"]) is not None
+    wrong = {"name": "days", "scope": "0", "was": "7", "type": "json", "value": "9", "reason": "A slip."}
+    assert "was changed meanwhile" in operator.follow(operator.post(f"/cases/{case}/variables", wrong)).told[0]
+    unread = wrong | {"was": "3", "value": "nine"}
+    assert "does not read as JSON" in operator.follow(operator.post(f"/cases/{case}/variables", unread)).told[0]
+    text = wrong | {"was": "3", "type": "text"}
+    operator.post(f"/cases/{case}/variables", text)
+    with demo.read(people.SYSTEM) as work:
+        assert runtime.load(work, case).execution.variables()["days"] == "9"
 
 
 # --- processes and incidents ------------------------------------------------------------------------

@@ -152,6 +152,8 @@ class Resolve(Schema):
 class Values(Schema):
     scope = Integer(load_default=0)
     values = Dict(keys=String(validate=Length(1, 100)), required=True, validate=Length(min=1))
+    was = Dict(keys=String(), load_default=None, allow_none=True, metadata={
+        "description": "The values as they were seen; 409 when one of them is another one by now"})  # fmt: skip
     reason = String(required=True, validate=Length(min=1, max=4000))
 
 

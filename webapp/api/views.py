@@ -500,7 +500,7 @@ def correct(instance_id, json_data):
     return writing(
         shapes.Done,
         lambda work: _done(
-            runtime.set_variables(work, instance_id, said_["scope"], said_["values"], said_["reason"])
+            runtime.set_variables(work, instance_id, said_["scope"], said_["values"], said_["reason"], said_["was"])
         ),
     )
 
