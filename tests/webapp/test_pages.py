@@ -350,6 +350,8 @@ def test_a_delegated_task_is_handed_back_with_a_word(app, task, bert):
 
 def test_a_copy_is_sent_from_the_case_or_the_task_and_is_unread_until_it_is_opened(app, demo, case, task, anna, bert):
     clara, otto = visitor.actor(demo, "clara"), visitor.actor(demo, "otto")
+    assert anna.get(f"/cases/{case}").one("#verb-copy summary").text_content().strip() == "Send a copy"
+    assert bert.get(f"/tasks/{task}").one("#verb-copy summary").text_content().strip() == "Send a copy"
     anna.get(f"/cases/{case}")
     answer = anna.post(f"/cases/{case}/copies", {"persons": [clara.id, otto.id], "note": "For your files."})
     assert anna.follow(answer).told == ["Copies sent: 2."]
@@ -359,7 +361,8 @@ def test_a_copy_is_sent_from_the_case_or_the_task_and_is_unread_until_it_is_open
     assert [one.text_content() for one in inbox.all("a[aria-current] .bd-count")] == ["1"]
     assert case in reader.get("/inbox?view=copies&q=files").raw
     assert "Nothing fits this filter." in reader.get("/inbox?view=copies&q=elsewhere").text
-    assert "read" in reader.get(f"/cases/{case}").one(".bd-case-form").text_content()
+    said = reader.get(f"/cases/{case}").one(".bd-case-form").text_content()
+    assert said.count("not read yet") == 1 and "from 示例·安娜 Anna" in said
     assert "unread: " not in reader.get("/inbox?view=copies").text
     assert "Nothing fits this filter." in reader.get("/inbox?view=copies&unread=1").text
     bert.get(f"/tasks/{task}")
@@ -416,7 +419,9 @@ def test_a_decision_that_others_sign_says_so_and_shows_them_what_was_decided(app
     bert.post(f"/tasks/{task}/signers", {"persons": "clara", "when": "after", "reason": "Four eyes."})
     bert.get(f"/tasks/{task}")
     bert.post(f"/tasks/{task}/complete", visitor.AGREED)
-    assert "it goes on when those who were asked to sign agree" in bert.get(f"/tasks/{task}").text
+    page = bert.get(f"/tasks/{task}")
+    assert "it goes on when those who were asked to sign agree" in page.text
+    assert "To be signed" in page.one(".bd-head-state").text_content()
     reader = Visitor(app, "clara")
     hers = visitor.task_of(demo, "clara")
     assert "Go, and enjoy it." in reader.get(f"/tasks/{hers}").one("#form").text_content()
