@@ -127,7 +127,7 @@ def sample(app, shape: dict):
     kind = shape["type"]
     if kind == "object" and "properties" in shape:
         return {name: sample(app, one) for name, one in shape["properties"].items() if name in (*shape.get("required", ()), "reason")}
-    return {"object": {"x": 1}, "array": [], "integer": 1, "string": "x"}[kind]
+    return {"object": {"x": 1}, "array": [], "integer": 1, "string": "x", "boolean": True}[kind]
 
 
 def body_of(app, operation: dict) -> dict:
