@@ -29,7 +29,8 @@ WHEN = {"single": ("before", "after"), "vote": ("too",), "turn": ("last", "next"
 # --- reading ------------------------------------------------------------------------------------
 def kind(work, row) -> str:
     """ "vote" for one of several tasks of the same step, "turn" when they come one after the other, else "single"."""
-    loop = _element(work, row).loop
+    element = _element(work, row)
+    loop = element.loop if element is not None else None  # of a task that is done the model may have gone
     if loop is None or loop.kind != "multi":
         return "single"
     return "turn" if loop.sequential else "vote"

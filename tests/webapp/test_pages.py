@@ -397,6 +397,9 @@ def test_signers_are_asked_before_the_decision_and_answer_on_a_page_of_their_own
     assert "2" in page.one("#signers-title").text_content()
     reader = Visitor(app, "clara")
     assert "to be signed" in reader.get("/inbox").text
+    with demo.read(visitor.actor(demo, "bert")) as work:
+        case = tasks.find(work, task)["root_id"]
+    assert reader.get(f"/cases/{case}").one(".bd-now-list").text_content().count("to be signed") == 2
     hers = visitor.task_of(demo, "clara")
     page = reader.get(f"/tasks/{hers}")
     assert "asks you to sign" in page.text and not page.all("#task-form")
