@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -305,6 +306,32 @@ def test_before_and_after_may_both_be_asked(room):
     complete(room, case_id, "bert", YES)
     assert waiting(room, case_id) == {"dora": "decide"}
     answer(room, case_id, "dora")
+    assert waiting(room, case_id) == {"": "confirm"}
+
+
+def test_the_last_two_who_sign_at_once_do_not_both_leave_the_case_to_the_other(room):
+    case_id = begin(room)
+    bert = mine(room, case_id, "bert")["id"]
+    add(room, bert, "bert", "clara", "dora", when="after")
+    complete(room, case_id, "bert", YES)
+    clara, dora = mine(room, case_id, "clara")["id"], mine(room, case_id, "dora")["id"]
+    met = []
+
+    def second() -> None:
+        try:
+            answer(room, case_id, "dora")
+        except Conflict as why:
+            met.append(why)
+
+    other = threading.Thread(target=second)
+    with room.work(actor(room, "clara")) as work:
+        runtime.answer_signer(work, clara, True, "I looked.")
+        other.start()
+        other.join(0.5)  # she has begun, and waits for the first to end
+    other.join(20)
+    if met:  # on PostgreSQL she is told to look again, and does
+        assert state_of(room, dora) == "claimed"
+        answer(room, case_id, "dora")
     assert waiting(room, case_id) == {"": "confirm"}
 
 
