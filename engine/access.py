@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import and_, exists, false, or_, select, true
 
 from engine import people
-from engine.errors import Misconfigured, NotAllowed, Refused
+from engine.errors import Conflict, Misconfigured, NotAllowed, Refused
 from engine.schema import candidate, copy, department, document, event, instance, scope, task
 
 LIVE = ("open", "claimed")
@@ -24,7 +24,11 @@ LIVE = ("open", "claimed")
 SEPARATION = "bizday:separation"
 WORDS = ("not-starter", "not-subject", "not-previous", "not-same-level")
 #: records that make somebody a decider
-DECIDED = ("task.completed", "task.returned", "task.handed-back")
+DECIDED = ("task.completed", "task.returned", "task.handed-back", "task.signed", "signer.answered")
+#: an approval may be given to further signers, unless the model says "none"
+APPROVAL, ADD_SIGNER = "bizday:approval", "bizday:addSigner"
+#: states of a task from which somebody may still decide
+PENDING = ("open", "claimed", "signing", "queued")
 
 
 # --- asking -------------------------------------------------------------------------------------
@@ -67,7 +71,37 @@ def cleared(actor: people.Actor, classification: str | None) -> bool:
 
 def why_unfit(work, row, person_id: str) -> Refused | None:
     """Why a person may not be given a task: separation of duties, read for her as if she came herself."""
+    if _is_signed(work, row) and person_id in voices(work, row):
+        return NotAllowed(ONE_VOICE)
     return _separated(work, row, {person_id}, of="other")
+
+
+def is_approval(work, row) -> bool:
+    """Whether the model says that the task is an approval."""
+    return _property(work, row, APPROVAL) == "true"
+
+
+def why_not_signed(work, row) -> Refused | None:
+    """Why nobody can be added as a signer of this task, whoever asks; None when the model allows it."""
+    if row["added"]:
+        return Conflict("Who was asked to sign cannot ask others in turn.")
+    if not is_approval(work, row):
+        return Conflict("'%(task)s' is no approval; signers are added to approvals only.", task=row["name"])
+    if _property(work, row, ADD_SIGNER) == "none":
+        return Conflict("The model allows no added signers at '%(task)s'.", task=row["name"])
+    element = work.platform.element(work, row["definition_id"], row["element_id"])
+    if element.loop is not None and element.loop.kind == "multi" and element.add_signer is None:
+        return Conflict("The model does not say what an added voter of '%(task)s' counts for.", task=row["name"])
+    return None
+
+
+def voices(work, row) -> set[str]:
+    """Who has a say at the same step besides this task: who decided there, and who still has a task of it."""
+    here = task.c.element_id == row["element_id"] if _is_vote(work, row) else task.c.token == row["token"]
+    others = select(task.c.assignee_id, task.c.owner_id).where(
+        task.c.instance_id == row["instance_id"], here, task.c.id != row["id"], task.c.state.in_(PENDING)
+    )
+    return _persons([], work.execute(others)) | _decided_here(work, row)
 
 
 # --- lists --------------------------------------------------------------------------------------
@@ -261,6 +295,9 @@ RULES: dict[tuple[str, str], tuple[tuple[Condition, ...], str]] = {
     ("task", "release"): ((holds, role("tasks:modify")), _NOT_YOURS),
     ("task", "transfer"): ((holds, owns_delegated, role("tasks:modify")), "Only who holds this task may pass it on."),
     ("task", "delegate"): ((holds,), "Only who holds this task may delegate it."),
+    ("task", "add_signer"): ((holds,), "Only who holds this task may add signers to it."),
+    ("task", "remove_signer"): ((holds, role("tasks:modify")), "Only who holds this task may take signers out again."),
+    ("task", "answer"): ((holds,), "Nobody asked you to sign this."),
     ("task", "comment"): ((sees_task,), _NOT_SEEN),
     ("task", "attach"): ((holds, is_candidate, started), "Only who works on this task or started it may attach to it."),
     ("task", "urge"): (
@@ -312,15 +349,18 @@ RULES: dict[tuple[str, str], tuple[tuple[Condition, ...], str]] = {
 }
 
 #: verbs on a task from which the model may keep people apart
-KEPT_APART = frozenset({"claim", "complete", "return", "delegate"})
+KEPT_APART = frozenset({"claim", "complete", "return", "delegate", "answer"})
 
 
 # --- separation of duties -----------------------------------------------------------------------
 def separation_of(work, row) -> tuple[str, ...]:
     """What the model says of who may not decide this task; the element's properties come from the repository."""
+    return tuple(word.strip() for word in _property(work, row, SEPARATION).split(",") if word.strip())
+
+
+def _property(work, row, name: str) -> str:
     element = work.platform.element(work, row["definition_id"], row["element_id"])
-    said = (element.properties.get(SEPARATION) or "") if element is not None else ""
-    return tuple(word.strip() for word in said.split(",") if word.strip())
+    return (element.properties.get(name) or "") if element is not None else ""
 
 
 def _separated(work, row, hands: set[str], of: str = "self") -> Refused | None:
@@ -335,7 +375,62 @@ def _separated(work, row, hands: set[str], of: str = "self") -> Refused | None:
         keep_out, own, other = _KEPT[name]
         if hands & keep_out(work, row, argument):
             return NotAllowed(own if of == "self" else other)
+    return _twice(work, row, hands)
+
+
+ONE_VOICE = "That person decides at this step already; nobody has two voices."
+
+
+def _twice(work, row, hands: set[str]) -> Refused | None:
+    """Where signers were added nobody decides a second time, and nobody signs what she asked others to sign."""
+    if not _is_signed(work, row):
+        return None
+    if hands & _decided_here(work, row):
+        return NotAllowed(_KEPT["not-same-level"][1])
+    if row["parent_id"]:
+        asked = select(task.c.assignee_id, task.c.owner_id).where(task.c.id == row["parent_id"])
+        if hands & _persons([], work.execute(asked)):
+            return NotAllowed("Nobody signs what she asked others to sign, nor for whom she asked.")
     return None
+
+
+def _is_signed(work, row) -> bool:
+    """Whether somebody was added at this step since it was last entered."""
+    if row["added"]:
+        return True
+    if not is_approval(work, row):
+        return False
+    told = select(event.c.seq).where(*_here(work, row), event.c.type == "signer.added")
+    return work.execute(told.limit(1)).first() is not None
+
+
+def _decided_here(work, row) -> set[str]:
+    """Who decided another task of the step that is open now, in whose name, and who worked on it for her."""
+    told = select(event.c.actor_id, event.c.for_id).where(
+        *_here(work, row), event.c.type.in_(DECIDED), event.c.task_id != row["id"]
+    )
+    return _persons([], work.execute(told))
+
+
+def _here(work, row) -> list:
+    """Records of the step that is open now, as conditions: a vote's since it was opened, else those of its token."""
+    if not _is_vote(work, row):
+        return [event.c.stream == row["instance_id"], event.c.token == row["token"]]
+    at = (event.c.stream == row["instance_id"], event.c.element_id == row["element_id"])
+    ended = select(event.c.seq, event.c.data).where(*at, event.c.type == "element.completed").order_by(event.c.seq.desc())
+    before = next((one.seq for one in work.execute(ended) if "loopCounter" not in one.data), 0)  # not of a single vote
+    return [*at, event.c.seq > max(before, _entered(work, row))]
+
+
+def _is_vote(work, row) -> bool:
+    element = work.platform.element(work, row["definition_id"], row["element_id"])
+    return element is not None and element.loop is not None and element.loop.kind == "multi"
+
+
+def _entered(work, row) -> int:
+    """The record after which the step was last entered: the last return of its case."""
+    returned = select(event.c.seq).where(event.c.stream == row["instance_id"], event.c.type == "task.returned")
+    return work.execute(returned.order_by(event.c.seq.desc()).limit(1)).scalar() or 0
 
 
 def _starters(work, row, argument: str) -> set[str]:
@@ -369,10 +464,7 @@ def _same_level(work, row, argument: str) -> set[str]:
     """Who decided another task of the same element since it was last entered: one voice each."""
     if row["state"] not in LIVE:
         return set()
-    entered = select(event.c.seq).where(
-        event.c.stream == row["instance_id"], event.c.type == "task.returned"
-    ).order_by(event.c.seq.desc()).limit(1)  # fmt: skip
-    since = work.execute(entered).scalar() or 0
+    since = _entered(work, row)
     told = select(event.c.actor_id, event.c.for_id).where(
         event.c.stream == row["instance_id"], event.c.element_id == row["element_id"], event.c.seq > since,
         event.c.type.in_(DECIDED), event.c.task_id != row["id"],

@@ -41,6 +41,7 @@ TOLD = (
     "token.moved", "variables.corrected", "decision.made", "share.issued", "share.used", "share.expired",
     "share.revoked", "permission.granted", "permission.revoked", "membership.granted", "membership.revoked",
     "case.migrated", "case.archived", "case.copied",
+    "signer.added", "signer.removed", "signer.answered", "task.signed",
 )  # fmt: skip
 
 #: a cell that begins with one of these would be run as a formula by a spreadsheet

@@ -407,6 +407,11 @@ def _copied(work, known: Known, row) -> list[Notice]:
     return _say(known, row, kind, row["data"].get("persons") or (), f"/cases/{row['root_id']}")
 
 
+def _answered(work, known: Known, row) -> list[Notice]:
+    kind = "signer_agreed" if row["data"]["outcome"] == "agree" else "signer_disagreed"
+    return _say(known, row, kind, [row["data"]["asked_by"]], f"/tasks/{row['data']['parent']}")
+
+
 def _failed(work, known: Known, row) -> list[Notice]:
     said = {"element": row["element_id"] or "", "sentence": row["data"].get("sentence", "")}
     return _say(known, row, "incident_raised", _menders(work, known, row), f"/cases/{row['root_id']}", **said)
@@ -487,6 +492,9 @@ RULES: dict[str, Rule] = {
     "case.withdrawn": _of_case("case_withdrawn", _held_then),
     "case.suspended": _of_case("case_suspended", _starter),
     "case.resumed": _of_case("case_resumed", _starter),
+    "signer.asked": _of_task("signer_asked", _data("assignee")),
+    "signer.removed": _of_task("signer_removed", _data("persons")),
+    "signer.answered": _answered,
     "comment.added": _commented,
     "case.copied": _copied,
     "incident.raised": _failed,

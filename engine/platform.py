@@ -291,7 +291,7 @@ class Work:
                 "at": self.now,
                 "type": type,
                 "actor_id": more.get("actor_id") or self.actor.id,
-                "for_id": more.get("for_id") or self.actor.for_id,
+                "for_id": more.get("for_id", self.actor.for_id),
                 "element_id": more.get("element_id"),
                 "token": more.get("token"),
                 "task_id": more.get("task_id"),

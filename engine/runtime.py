@@ -27,6 +27,7 @@ from engine import (
     messages,
     people,
     repository,
+    signers,
     store,
     tasks,
 )
@@ -121,14 +122,12 @@ def complete(work, task_id: str, answers: dict[str, Any]) -> dict[str, Any]:
     form = forms.load(work, row["form_digest"]) if row["form_digest"] else None
     values = _values(work, loaded, row, form, answers)
     outcome = values.get(form.decision) if form else None
-    tasks.close(work, row, values, outcome)
-    loaded.kinds.pop(row["token"], None)
-    work.record(
-        "task.completed", reason=values.get("reason"), data=_said(form, values, outcome), **tasks.place(row)
-    )
-    _copy(work, loaded, row, values)
-    loaded.execution.complete(row["token"], _by_whom(work, values, outcome))
-    settle(work, loaded)
+    if not _wait_for_signers(work, row, form, values, outcome):
+        tasks.close(work, row, values, outcome)
+        work.record(
+            "task.completed", reason=values.get("reason"), data=_said(form, values, outcome), **tasks.place(row)
+        )
+        _go_on(work, loaded, row, values, outcome, work.actor.for_id or work.actor.id)
     return {"task": row, "instance": loaded.row, "next": tasks.next_for(work, row["root_id"])}
 
 
@@ -143,6 +142,8 @@ def send_back(work, task_id: str, element_id: str, reason: str):
     where, token, step = found
     loaded = load(work, row["instance_id"])
     tasks.close(work, row, {}, "return")
+    if access.is_approval(work, row):
+        signers.drop(work, row)
     loaded.kinds.pop(row["token"], None)
     work.record("task.returned", reason=reason, data={"to": element_id, "name": step["name"]}, **tasks.place(row))
     where.execution.send_back(token, element_id)
@@ -166,6 +167,75 @@ def _ways_back(work, row) -> list[tuple[store.Loaded, int, dict[str, str]]]:
         if not at.row["parent_id"]:
             return list(found.values())
         token, but, at = at.row["parent_token"], None, load(work, at.row["parent_id"])
+
+
+def add_signers(work, task_id: str, person_ids: list[str], reason: str, when: str, in_turn: bool = False) -> None:
+    """Ask others to sign an approval (加签): "before" or "after" its holder.
+
+    In a vote they vote "too"; where it goes in turn, "last" or "next".
+
+    Raises what `signers.check` says, and Conflict when the model does not allow it.
+    """
+    row = tasks.find(work, task_id)
+    tasks.refuse_unless_allowed(work, "add_signer", row)
+    loaded = load(work, row["instance_id"])
+    wanted = signers.check(work, row, person_ids, reason, when, _voters(work, loaded, row))
+    if signers.kind(work, row) == "single":
+        signers.ask(work, row, wanted, reason, when, in_turn)
+        return
+    signers.said(work, row, "signer.added", reason, persons=wanted, when=when)
+    seen, world = loaded.execution.visible(row["token"]), _world_of(work, loaded.row)[1]
+    for person_id in reversed(wanted) if when == "next" else wanted:
+        item = signers.item_of(work, row, person_id, seen, world)
+        note = {"person": person_id, "by": work.actor.for_id or work.actor.id}
+        loaded.execution.add_child(row["token"], item, note, when == "next")
+    settle(work, loaded)
+
+
+def remove_signers(work, task_id: str, person_ids: list[str], reason: str) -> None:
+    """Take added signers out again who have not answered (减签); what the others said stands."""
+    row = tasks.find(work, task_id)
+    tasks.refuse_unless_allowed(work, "remove_signer", row)
+    tasks.need_reason(reason)
+    if not person_ids:
+        raise Invalid("Choose who is not to sign any more.")
+    if signers.kind(work, row) == "single":
+        signers.withdraw(work, row, person_ids, reason)
+        _signers_moved(work, row["id"])
+        return
+    loaded = load(work, row["instance_id"])
+    signers.said(work, row, "signer.removed", reason, persons=person_ids)
+    for person_id in person_ids:
+        _take_out(work, loaded, row, person_id)
+    settle(work, loaded)
+
+
+def answer_signer(work, task_id: str, agrees: bool, reason: str):
+    """An added signer agrees or does not. Returns her task's row."""
+    row = tasks.find(work, task_id)
+    tasks.refuse_unless_allowed(work, "answer", row)
+    parent = tasks.find(work, row["parent_id"])
+    signers.answer(work, row, parent, agrees, reason)
+    if row["added"] == "after" and not agrees:
+        signers.give_back(work, tasks.find(work, parent["id"]))
+    else:
+        _signers_moved(work, parent["id"])
+    return tasks.find(work, task_id)
+
+
+def signers_of(work, row) -> list[dict[str, Any]]:
+    """Who was added to an approval: {"person_id", "added", "state", "outcome", "reason", "task_id"} in order.
+
+    Of a vote only those who have not voted yet and can be taken out again; the others are voters like all.
+    """
+    if row["state"] not in access.PENDING or signers.kind(work, row) == "single":
+        names = ("added", "state", "outcome", "reason")
+        found = signers.of_task(work, row["id"])
+        return [{name: one[name] for name in names} | {"person_id": one["assignee_id"], "task_id": one["id"]} for one in found]
+    execution = load(work, row["instance_id"]).execution
+    open_, nothing = execution.remaining(row["token"]), dict.fromkeys(("outcome", "reason", "task_id"))
+    waiting = [one["note"]["person"] for one in execution.added(row["token"]) if one["item"] in open_]
+    return [{"person_id": one, "added": "vote", "state": "claimed", **nothing} for one in waiting]
 
 
 def withdraw(work, instance_id: str, reason: str):
@@ -829,9 +899,72 @@ def _said(form, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
     return {"answers": answers, "outcome": outcome, "opinion": values.get("opinion")}
 
 
-def _by_whom(work, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
+def _by_whom(values: dict[str, Any], outcome: str | None, by: str) -> dict[str, Any]:
     """The answer with who gave it, so that models can tell one voter from another."""
-    return values | {"completedBy": work.actor.for_id or work.actor.id} if outcome is not None else values
+    return values | {"completedBy": by} if outcome is not None else values
+
+
+def _go_on(work, loaded: store.Loaded, row, values: dict[str, Any], outcome: str | None, by: str) -> None:
+    """The decision stands: the token moves."""
+    loaded.kinds.pop(row["token"], None)
+    _copy(work, loaded, row, values)
+    loaded.execution.complete(row["token"], _by_whom(values, outcome, by))
+    settle(work, loaded)
+
+
+def _wait_for_signers(work, row, form, values: dict[str, Any], outcome: str | None) -> bool:
+    """Whether others are to sign after this decision. When time has run out, policy decides without them."""
+    if not access.is_approval(work, row):
+        return False
+    if work.actor.kind == "system":
+        signers.drop(work, row)
+        return False
+    if not signers.pending(work, row["id"], "after"):
+        return False
+    signers.sign(work, row, values, _said(form, values, outcome), outcome)
+    return True
+
+
+def _signers_moved(work, task_id: str) -> None:
+    """One has answered or was taken out: the next is asked, and when all have signed the case goes on."""
+    row = tasks.find(work, task_id)
+    when = "after" if row["state"] == "signing" else "before"
+    if signers.pending(work, task_id, when):
+        signers.ask_next(work, row, when)
+    elif row["state"] == "signing":
+        _signed(work, row)
+
+
+def _signed(work, row) -> None:
+    """All have signed a decision that was made before: it is recorded in the name of who made it."""
+    loaded = load(work, row["instance_id"])
+    form = forms.load(work, row["form_digest"]) if row["form_digest"] else None
+    values = row["draft"] or {}
+    tasks.change(work, row, state="completed", closed_at=work.now, draft=None)
+    work.record(
+        "task.completed", actor_id=row["closed_by"], for_id=row["closed_for"], reason=values.get("reason"),
+        data=_said(form, values, row["outcome"]), **tasks.place(row),
+    )  # fmt: skip
+    _go_on(work, loaded, row, values, row["outcome"], row["closed_for"] or row["closed_by"])
+
+
+def _voters(work, loaded: store.Loaded, row) -> set[str | None]:
+    """Who has still to vote beside this task, those in turn whose task is not open yet among them."""
+    if signers.kind(work, row) == "single":
+        return set()
+    seen, world = loaded.execution.visible(row["token"]), _world_of(work, loaded.row)[1]
+    return {signers.voter_of(work, row, item, seen, world) for item in loaded.execution.remaining(row["token"])}
+
+
+def _take_out(work, loaded: store.Loaded, row, person_id: str) -> None:
+    me, any_ = work.actor.for_id or work.actor.id, work.actor.may("tasks:modify")
+    if row["token"] not in loaded.execution.waits:  # the vote is decided without the one who was taken out first
+        return
+    for one in loaded.execution.added(row["token"]):
+        hers = one["note"]["person"] == person_id and (any_ or one["note"]["by"] == me)
+        if hers and loaded.execution.remove_child(row["token"], one["item"]):
+            return
+    signers.refuse_missing(work, person_id)
 
 
 def _copy(work, loaded: store.Loaded, row, values: dict[str, Any]) -> None:

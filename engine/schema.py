@@ -262,7 +262,10 @@ task = Table(
     Column("definition_id", String(40), nullable=False),
     Column("form_key", String(160)),
     Column("form_digest", String(64)),
-    Column("state", String(16), nullable=False),      # open claimed completed cancelled
+    Column("state", String(16), nullable=False),      # open claimed completed cancelled; signing queued (added signers)
+    Column("parent_id", String(40), index=True),      # of an added signer's task: the approval that she signs
+    Column("added", String(8)),                       # before after; null: the model's own task
+    Column("turn", Integer),                          # of signers who are asked one after the other
     Column("assignee_id", String(40)),
     Column("owner_id", String(40)),                   # who delegated it and gets it back
     Column("priority", Integer, nullable=False, default=50),

@@ -3,7 +3,8 @@
 A task row is what waits for people: it appears when the engine waits for a user task and closes when
 the engine no longer does. Here live claim, release, transfer (转办), delegate (委派) and hand back, drafts,
 comments and urging (催办), the lists that people open in the morning, and the time limits: a reminder
-before a task is due, the escalation at its end and the last act after it. What moves the token, such
+before a task is due, the escalation at its end and the last act after it.
+Signers who are added to an approval have tasks of their own (see `signers`). What moves the token, such
 as completing or returning a task, lives in `runtime`. `MOVES` says from which state each verb leads where.
 """
 
@@ -30,6 +31,9 @@ MOVES = {
     "complete": ({"open", "claimed"}, "completed"),
     "return": ({"open", "claimed"}, "completed"),
     "urge": ({"open", "claimed"}, None),
+    "add_signer": ({"claimed"}, None),
+    "remove_signer": ({"claimed", "signing"}, None),
+    "answer": ({"claimed"}, "completed"),
 }
 LIVE = ("open", "claimed")
 VIEWS = ("mine", "group", "done", "started", "drafts", "all")
@@ -158,15 +162,37 @@ def refusal(work, verb: str, row) -> Refused | None:
         return Conflict("Task '%(task)s' is already delegated.", task=row["name"])
     if verb == "hand_back" and not row["owner_id"]:
         return Conflict("Task '%(task)s' was not delegated to you.", task=row["name"])
-    return access.why_not(work, _ASKS.get(verb, verb), "task", row)
+    return _unsigned(work, verb, row) or access.why_not(work, _ASKS.get(verb, verb), "task", row)
 
 
+def _unsigned(work, verb: str, row) -> Refused | None:
+    """What added signers change: theirs is to agree or not, and who asked them before her waits for them."""
+    if row["added"]:
+        return None if verb in ("answer", "transfer", "urge") else Conflict(ASKED_TO_SIGN, task=row["name"])
+    if verb == "answer":
+        return Conflict("Nobody was asked to sign by task '%(task)s'.", task=row["name"])
+    if verb == "add_signer":
+        return access.why_not_signed(work, row)
+    asks = verb in ("complete", "return") and work.actor.kind != "system"
+    if asks and access.is_approval(work, row) and _asked_before(work, row):
+        return Conflict("Task '%(task)s' waits for the signers whom you asked; wait, or take them out.", task=row["name"])
+    return None
+
+
+def _asked_before(work, row) -> bool:
+    pending = (task.c.parent_id == row["id"], task.c.added == "before", task.c.state.in_(access.PENDING))
+    return work.execute(select(task.c.id).where(*pending).limit(1)).first() is not None
+
+
+ASKED_TO_SIGN = "You were asked to sign '%(task)s': agree or disagree."
 NOT_CLAIMED = "Task '%(task)s' is not claimed."
 _WRONG_STATE = {
     "open": "Claim task '%(task)s' first.",
     "claimed": "Task '%(task)s' is already claimed.",
     "completed": "Task '%(task)s' is already done.",
     "cancelled": "Task '%(task)s' is no longer needed: the case has moved on.",
+    "signing": "Task '%(task)s' is decided and waits for those who were asked to sign it.",
+    "queued": "It is not your turn yet to sign '%(task)s'.",
 }
 #: what `access` calls a verb when that differs
 _ASKS = {"hand_back": "release"}
@@ -181,7 +207,7 @@ def opinions(work, root_id: str) -> list:
     return work.all(
         select(event, task.c.name)
         .join(task, task.c.id == event.c.task_id)
-        .where(event.c.root_id == root_id, event.c.type.in_(("task.completed", "task.returned")))
+        .where(event.c.root_id == root_id, event.c.type.in_(("task.completed", "task.returned", "signer.answered")))
         .order_by(event.c.at, event.c.seq)
     )
 
@@ -203,7 +229,7 @@ _NEXT = Hot(
 def claim(work, task_id: str):
     """Take an open task. Of two who claim at once one wins and the other is told by whom."""
     row = _for(work, "claim", task_id)
-    _move(work, row, state="claimed", assignee_id=_me(work), claimed_at=work.now)
+    change(work, row, state="claimed", assignee_id=_me(work), claimed_at=work.now)
     work.record("task.claimed", **place(row))
     return find(work, task_id)
 
@@ -213,7 +239,7 @@ def release(work, task_id: str):
     row = _for(work, "release", task_id)
     if not candidates(work, task_id):
         raise Conflict("Nobody else could claim '%(task)s'; transfer it instead.", task=row["name"])
-    _move(work, row, state="open", assignee_id=None, claimed_at=None)
+    change(work, row, state="open", assignee_id=None, claimed_at=None)
     work.record("task.released", data={"old": row["assignee_id"]}, **place(row))
     return find(work, task_id)
 
@@ -223,7 +249,7 @@ def transfer(work, task_id: str, person_id: str, reason: str):
     row = _for(work, "transfer", task_id)
     need_reason(reason)
     _fit(work, row, person_id)
-    _move(work, row, state="claimed", assignee_id=person_id, owner_id=None, claimed_at=work.now)
+    change(work, row, state="claimed", assignee_id=person_id, owner_id=None, claimed_at=work.now)
     work.record(
         "task.transferred", reason=reason, data={"old": row["assignee_id"], "new": person_id}, **place(row)
     )
@@ -235,7 +261,7 @@ def delegate(work, task_id: str, person_id: str, reason: str):
     row = _for(work, "delegate", task_id)
     need_reason(reason)
     _fit(work, row, person_id)
-    _move(work, row, assignee_id=person_id, owner_id=row["assignee_id"])
+    change(work, row, assignee_id=person_id, owner_id=row["assignee_id"])
     work.record("task.delegated", reason=reason, data={"old": row["assignee_id"], "new": person_id}, **place(row))
     return find(work, task_id)
 
@@ -243,7 +269,7 @@ def delegate(work, task_id: str, person_id: str, reason: str):
 def hand_back(work, task_id: str, note: str = ""):
     """Return a delegated task to its owner, with what she entered as the draft."""
     row = _for(work, "hand_back", task_id)
-    _move(work, row, assignee_id=row["owner_id"], owner_id=None)
+    change(work, row, assignee_id=row["owner_id"], owner_id=None)
     work.record(
         "task.handed-back",
         reason=note or None,
@@ -354,7 +380,7 @@ def open_all(work, row, process, waits: list, form_of) -> list[str]:
         new.append(one)
         asked += _candidate_rows(work, one["id"], wait)
         if one["remind_at"] or one["due_at"]:
-            due.append(_limit_job(work, one, "remind" if one["remind_at"] else "escalate"))
+            due.append(limit_job(work, one, "remind" if one["remind_at"] else "escalate"))
         work.record("task.created", data=_created(one, wait), **place(one))
     _INSERT(work, new)
     if asked:
@@ -369,7 +395,7 @@ _INSERT, _INSERT_CANDIDATE = Hot(insert(task)), Hot(insert(candidate))
 def close(work, row, answers: dict[str, Any], outcome: str | None) -> None:
     """Mark a task done by this person; the version that was read must still stand."""
     for_id = work.actor.for_id or row["owner_id"]
-    _move(
+    change(
         work, row, state="completed", closed_at=work.now, closed_by=work.actor.id, closed_for=for_id,
         outcome=outcome, draft=None, assignee_id=row["assignee_id"] or work.actor.id,
     )  # fmt: skip
@@ -383,14 +409,14 @@ def cancel_all(work, instance_id: str, tokens: list[int]) -> None:
 _CANCEL = (
     update(task)
     .where(task.c.instance_id == bindparam("of"), task.c.token == bindparam("on"))
-    .where(or_(*(task.c.state == state for state in LIVE)))  # many at once cannot say IN
+    .where(or_(*(task.c.state == state for state in access.PENDING)))  # many at once cannot say IN
     .values(state="cancelled", closed_at=bindparam("moment"))
 )
 
 
 def rename(work, instance_id: str, definition_id: str, elements: dict[str, Any]) -> None:
     """Open tasks of a case that was moved to another version stand at that version's elements."""
-    for row in work.all(select(task).where(task.c.instance_id == instance_id, task.c.state.in_(LIVE))):
+    for row in work.all(select(task).where(task.c.instance_id == instance_id, task.c.state.in_(access.PENDING))):
         element = elements.get(row["element_id"])
         if element is not None:
             values = {"element_id": element.id, "name": element.name or element.id, "definition_id": definition_id}
@@ -420,7 +446,7 @@ def _remind(work, row, sla) -> None:
     work.execute(update(task).where(task.c.id == row["id"]).values(reminded_at=work.now))
     work.record("task.reminded", data={"assignee": row["assignee_id"]}, **place(row))
     if row["due_at"]:
-        jobs.schedule_all(work, [_limit_job(work, row, "escalate")])
+        jobs.schedule_all(work, [limit_job(work, row, "escalate")])
 
 
 def _escalate(work, row, sla) -> None:
@@ -428,7 +454,7 @@ def _escalate(work, row, sla) -> None:
     work.execute(update(task).where(task.c.id == row["id"]).values(escalated_at=work.now))
     work.record("task.escalated", data={"assignee": row["assignee_id"], "to": to}, **place(row))
     if row["last_act_at"]:
-        jobs.schedule_all(work, [_limit_job(work, row, "last")])
+        jobs.schedule_all(work, [limit_job(work, row, "last")])
 
 
 def _last(work, row, sla) -> str | None:
@@ -447,7 +473,7 @@ def _reassign(work, row, sla) -> None:
     if to is None:
         work.record("task.stuck", data={"assignee": row["assignee_id"], "tried": wanted}, **place(row))
         return
-    _move(work, row, state="claimed", assignee_id=to, owner_id=None, claimed_at=work.now)
+    change(work, row, state="claimed", assignee_id=to, owner_id=None, claimed_at=work.now)
     work.record("task.reassigned", data={"old": row["assignee_id"], "new": to}, **place(row))
 
 
@@ -493,7 +519,8 @@ def require(work, verb: str, row) -> None:
         raise why
 
 
-def _move(work, row, **values) -> None:
+def change(work, row, **values) -> None:
+    """Change a task's row; the version that was read must still stand. Raises Conflict."""
     moved = _MOVE(work, {"of": row["id"], "was": row["version"], "version": row["version"] + 1, **values})
     if moved.rowcount != 1:
         raise Conflict("Task '%(task)s' has just been changed by somebody else; load it again.", task=row["name"])
@@ -547,7 +574,8 @@ def _task_row(work, row, wait, form_of) -> dict[str, Any]:
         "form_digest": form_of(wait.form_key) if wait.form_key else None,
         "state": "claimed" if assignee else "open", "assignee_id": assignee, "owner_id": None,
         "priority": wait.priority if wait.priority is not None else 50, "created_at": work.now,
-        "claimed_at": work.now if assignee else None, "follow_up_at": wait.follow_up, "version": 1, **limits,
+        "claimed_at": work.now if assignee else None, "follow_up_at": wait.follow_up, "version": 1,
+        "parent_id": None, "added": None, "turn": None, **limits,
     }  # fmt: skip
 
 
@@ -586,7 +614,7 @@ def _created(row, wait) -> dict[str, Any]:
 _MOMENTS = {"remind": "remind_at", "escalate": "due_at", "last": "last_act_at"}
 
 
-def _limit_job(work, row, act: str) -> dict[str, Any]:
+def limit_job(work, row, act: str) -> dict[str, Any]:
     return jobs.row(
         work, "sla", row[_MOMENTS[act]], instance_id=row["instance_id"], task_id=row["id"],
         element_id=row["element_id"], payload={"act": act},

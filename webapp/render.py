@@ -40,6 +40,7 @@ STATES = {
     "cancelled": N_("Cancelled"), "failed": N_("Failed"), "open": N_("Waiting to be claimed"),
     "claimed": N_("In work"), "done": N_("Done"), "retired": N_("Retired"), "resolved": N_("Resolved"),
     "held": N_("On hold"), "running": N_("Running"), "stopped": N_("Stopped"),
+    "signing": N_("To be signed"), "queued": N_("Not her turn yet"),
 }  # fmt: skip
 OUTCOMES = {
     "approve": N_("Approved"), "approved": N_("Approved"), "reject": N_("Rejected"), "rejected": N_("Rejected"),
@@ -47,16 +48,19 @@ OUTCOMES = {
     "withdrawn": N_("Withdrawn"), "cancelled": N_("Cancelled"), "completed": N_("Completed"),
     "granted": N_("Granted"), "revoked": N_("Revoked"), "expired": N_("Expired"), "shared": N_("Shared"),
     "closed": N_("Closed"), "done": N_("Done"), "failed": N_("Failed"), "passed": N_("Passed"),
+    "agree": N_("Agreed"), "disagree": N_("Not agreed"),
     "confirm": N_("Confirmed"), "confirmed": N_("Confirmed"), "pass": N_("Passed"), "fail": N_("Failed"),
 }  # fmt: skip
 #: outcomes that are drawn as a yes, and those drawn as a no
-GOOD = frozenset({"approve", "approved", "granted", "shared", "confirm", "confirmed", "pass", "passed", "closed",
+GOOD = frozenset({"approve", "approved", "granted", "shared", "confirm", "confirmed", "pass", "passed", "closed", "agree",
                   "completed", "done"})  # fmt: skip
-BAD = frozenset({"reject", "rejected", "refused", "fail", "failed", "cancelled", "withdrawn", "revoked"})
+BAD = frozenset({"reject", "rejected", "refused", "fail", "failed", "cancelled", "withdrawn", "revoked",
+                 "disagree"})
 VERBS = {
     "claim": N_("Claim"), "release": N_("Put back"), "transfer": N_("Transfer"), "delegate": N_("Delegate"),
     "hand_back": N_("Hand back"), "complete": N_("Complete"), "return": N_("Send back"), "urge": N_("Urge"),
-    "copy": N_("Send a copy"),
+    "copy": N_("Send a copy"), "add_signer": N_("Add signers"), "remove_signer": N_("Take signers out"),
+    "answer": N_("Sign"),
     "withdraw": N_("Withdraw"), "cancel": N_("Cancel case"), "suspend": N_("Suspend"), "resume": N_("Resume"),
 }  # fmt: skip
 EVENTS = {
@@ -78,13 +82,16 @@ EVENTS = {
     "share.revoked": N_("The sharing was revoked"), "permission.granted": N_("A permission was granted"),
     "permission.revoked": N_("A permission was revoked"), "membership.granted": N_("A membership was granted"),
     "membership.revoked": N_("A membership ended"), "case.migrated": N_("moved the case to another version"),
+    "signer.added": N_("asked to sign"), "signer.removed": N_("no longer asks to sign"),
+    "signer.answered": N_("signed"), "task.signed": N_("decided, to be signed by others"),
     "case.copied": N_("sent a copy"), "copy.read": N_("read the copy"),
     "batch.begun": N_("began an act on many cases"), "batch.stopped": N_("stopped an act on many cases"),
     "batch.resumed": N_("took up an act on many cases again"), "batch.ended": N_("An act on many cases ended"),
 }  # fmt: skip
 #: records that change what a model would have done by itself: shown as deviations
 DEVIATIONS = frozenset({"task.returned", "token.moved", "variables.corrected", "case.migrated", "case.cancelled",
-                        "task.reassigned", "incident.resolved"})  # fmt: skip
+                        "task.reassigned", "incident.resolved", "signer.added",
+                        "signer.removed"})  # fmt: skip
 #: records that happen by themselves: whoever's step they followed is not their doer
 IMPERSONAL = frozenset(kind for kind, words in EVENTS.items() if words[0].isupper())
 KINDS = {
@@ -130,13 +137,17 @@ def kind_word(kind: str | None) -> str:
     return t(KINDS.get(kind or "", kind or ""))
 
 
+#: records that name several persons
+NAMES_MANY = frozenset({"case.copied", "signer.added", "signer.removed"})
+
+
 def mentioned(timeline) -> set[str]:
     """Ids of people whom records of a timeline name in their data."""
     found = set()
     for row in timeline:
         data = row["data"] or {}
         found |= {data[key] for key in ("old", "new") if isinstance(data.get(key), str)}
-        found.update(data["persons"] if row["type"] == "case.copied" else ())
+        found.update(data["persons"] if row["type"] in NAMES_MANY else ())
     return found
 
 

@@ -11,12 +11,20 @@ from __future__ import annotations
 from flask import Blueprint, flash, g, jsonify, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext as _
 
-from engine import cases, copies, documents, forms, people, repository, runtime, tasks
+from engine import cases, copies, documents, forms, people, repository, runtime, signers, tasks
 from engine.errors import Conflict, Invalid, Refused
 from webapp import render, session
+from webapp.render import N_
 from webapp.session import doing, find_person, find_persons, platform, reading
 
 pages = Blueprint("tasks", __name__)
+
+#: when an added signer comes
+WAYS = {
+    "before": N_("Before me: I decide when they have answered"),
+    "after": N_("After me: my decision counts when they agree"),
+    "too": N_("They vote too"), "last": N_("They vote after all others"), "next": N_("They vote next"),
+}  # fmt: skip
 
 
 @pages.get("/tasks/<task_id>")
@@ -46,12 +54,31 @@ def _page(work, task_id: str, given: dict | None = None, refused: Refused | None
         summary=_summary(work, row), comments=cases.comments(work, row["root_id"]),
         earlier=runtime.returnable(work, row), choices=render.Choices(work), locale=g.actor.locale,
         names=people.names(work, _holders(row) | render.mentioned(timeline)),
-        editable=_is_editable(work, row), helps=_documentation(work, row),
+        editable=_is_editable(work, row), helps=_documentation(work, row), **_signing(work, row),
     )  # fmt: skip
+
+
+def _signing(work, row) -> dict:
+    """Who was added to sign, how others can be, and, for whoever signs, what was decided so far."""
+    parent = _parent(work, row)
+    form = forms.load(work, parent["form_digest"]) if parent is not None and parent["form_digest"] else None
+    asked = runtime.signers_of(work, row)
+    signed = forms.see(form, parent["draft"] or {}, work.actor) if form and row["added"] == "after" else {}
+    return {
+        "signers": asked,
+        "signer_names": people.names(work, {one["person_id"] for one in asked} | (_holders(parent) if parent else set())),
+        "ways": signers.WHEN[signers.kind(work, row)] if row["state"] in tasks.LIVE else (), "way_words": WAYS,
+        "parent": parent, "signed_form": form, "signed": signed,
+    }  # fmt: skip
 
 
 def _holders(row) -> set[str]:
     return {row[name] for name in ("assignee_id", "owner_id", "closed_by", "closed_for")} - {None}
+
+
+def _parent(work, row):
+    """Of an added signer's task: the approval that she signs."""
+    return tasks.find(work, row["parent_id"]) if row["parent_id"] else None
 
 
 def _is_named(paper, values: dict) -> bool:
@@ -172,6 +199,39 @@ def urge(task_id: str):
         tasks.urge(work, task_id, request.form.get("reason", ""))
     flash(_("They were urged."), "done")
     return redirect(session.back_url(url_for("tasks.show", task_id=task_id)), 303)
+
+
+# --- added signers ------------------------------------------------------------------------------
+@pages.post("/tasks/<task_id>/signers")
+def add_signers(task_id: str):
+    said = request.form
+    with doing() as work:
+        persons = find_persons(work, said.getlist("persons"))
+        runtime.add_signers(work, task_id, persons, said.get("reason", ""), said.get("when", ""), bool(said.get("in_turn")))
+    flash(_("They were asked to sign."), "done")
+    return redirect(url_for("tasks.show", task_id=task_id), 303)
+
+
+@pages.post("/tasks/<task_id>/signers/remove")
+def remove_signers(task_id: str):
+    with doing() as work:
+        persons = find_persons(work, request.form.getlist("persons"))
+        runtime.remove_signers(work, task_id, persons, request.form.get("reason", ""))
+    flash(_("They need not sign any more."), "done")
+    return redirect(url_for("tasks.show", task_id=task_id), 303)
+
+
+@pages.post("/tasks/<task_id>/answer")
+def answer(task_id: str):
+    said = request.form.get("agrees", "")
+    if said not in ("yes", "no"):
+        raise Invalid("Say whether you agree.")
+    with doing(once=True) as work:
+        if work.answered is None:
+            runtime.answer_signer(work, task_id, said == "yes", request.form.get("reason", ""))
+            work.answer({})
+    flash(_("Your answer was kept."), "done")
+    return redirect(url_for("inbox.show"), 303)
 
 
 # --- drafts, words and papers -----------------------------------------------------------------

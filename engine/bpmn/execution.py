@@ -225,6 +225,31 @@ class Execution(Machine):
             return False
         return True
 
+    # --- a running vote ---------------------------------------------------------------------------
+    @_noting_limits
+    def add_child(self, token_id: int, item: Any, note: dict[str, Any], next_: bool = False) -> None:
+        """Do a multi-instance activity once more, for `item`; `token_id` is one of its children that wait."""
+        loops.add_child(self, self._child(token_id), item, note, next_)
+
+    @_noting_limits
+    def remove_child(self, token_id: int, item: Any) -> bool:
+        """Take an added item out again. False when it is done already or was never added."""
+        return loops.remove_child(self, self._child(token_id), item)
+
+    def added(self, token_id: int) -> list[dict[str, Any]]:
+        """What was added to a running multi-instance activity: [{"item", "note"}]."""
+        return loops.added(self._child(token_id))
+
+    def remaining(self, token_id: int) -> list[Any]:
+        """The items of a running multi-instance activity that are not done yet."""
+        return loops.remaining(self, self._child(token_id))
+
+    def _child(self, token_id: int) -> Token:
+        token = self._waiting(token_id)
+        if token.scope.data.get("body") != "multi":
+            raise Conflict("This step is not one of several.")
+        return token
+
     def _moving(self, token_id: int, element_id: str) -> tuple[Token, Element]:
         """A token and where it is to go. An arm of an event-based gateway stands for its gateway."""
         token, target = self.tasks.get(token_id), self.process.elements.get(element_id)

@@ -5,11 +5,16 @@ time. Results stand in a row of their own until the body ends, so that the hundr
 what the first did; in memory they are together one list. After each child the completion condition is
 asked in that child's scope. The five counters are variables of the body: loopCounter of the child, and
 numberOfInstances, numberOfActiveInstances, numberOfCompletedInstances and numberOfTerminatedInstances.
+
+A running multi-instance activity can be done once more for an item that was not thought of (`add_child`), and
+an added item that was not done yet can be taken out again (`remove_child`). Both keep the collection, the
+counters, the places of the results and the order of a sequence as if the activity had been entered so.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engine.bpmn import compensation
@@ -23,7 +28,10 @@ if TYPE_CHECKING:
 
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
-__all__ = ["child_done", "given_names", "hand_over", "open_body", "put", "restore_body"]
+__all__ = [
+    "add_child", "added", "child_done", "given_names", "hand_over", "open_body", "put", "remaining", "remove_child",
+    "restore_body",
+]
 
 
 def open_body(run: Execution, token: Token) -> bool | None:
@@ -98,6 +106,146 @@ def restore_body(run: Execution, body: Scope) -> None:
         if scope.data["part"] != "items":
             results[scope.data["part"]] = scope.variables["value"]
     body.derived[loop.output_collection] = results
+
+
+# --- adding and taking out --------------------------------------------------------------------------
+def add_child(run: Execution, token: Token, item: Any, note: dict[str, Any], next_: bool = False) -> None:
+    """Do the activity of `token`, one of its children, once more for `item`.
+
+    In a sequence it comes last, or next after the child that is being done. The item joins the collection, when
+    that is one variable, so that who counts over it counts it too. `note` is kept with it (see `added`).
+    """
+    body, element, loop = token.scope, token.element, token.element.loop
+    _refuse_many(run, token, body.data["total"] + 1)
+    place = body.data["begun"] if next_ and loop.sequential else body.data["total"]
+    body.data["total"] += 1
+    body.data["added"] = [*body.data.get("added", ()), {"item": item, "note": note}]
+    _results(body, loop).insert(place, None)
+    _change_collection(run, body, loop, lambda items: items.insert(place, item))
+    run.scope_changed(body)
+    if loop.sequential:
+        _change_items(run, body, lambda items: items.insert(place, item))
+        _count(body)
+    else:
+        _begin_child(run, body, element, place, item)
+
+
+def remove_child(run: Execution, token: Token, item: Any) -> bool:
+    """Take an added `item` out again that is not done yet; False when there is none.
+
+    The completion condition is asked again: fewer who are still asked may be enough.
+    """
+    body, element, loop = token.scope, token.element, token.element.loop
+    place = _place_of(run, body, loop, item)
+    if place is None:
+        return False
+    body.data["added"] = [one for one in body.data["added"] if one["item"] != item]
+    body.data["total"] -= 1
+    del _results(body, loop)[place : place + 1]
+    _change_collection(run, body, loop, lambda items: _take_out(items, place, item))
+    begun = _drop_child(run, body, place)
+    if loop.sequential:
+        _change_items(run, body, lambda items: items.pop(place))
+    _count(body)
+    run.scope_changed(body)
+    _go_on_without(run, body, element, loop, place, begun)
+    return True
+
+
+def added(token: Token) -> list[dict[str, Any]]:
+    """What was added to the activity of `token` and not taken out: [{"item", "note"}], in the order of adding."""
+    return token.scope.data.get("added", [])
+
+
+def remaining(run: Execution, token: Token) -> list[Any]:
+    """The items that are not done yet, those that are being done first."""
+    body, loop = token.scope, token.element.loop
+    here = [_item_of(run, run.tasks[one], loop) for one in sorted(body.tokens)]
+    if not loop.sequential:
+        return here
+    items = run.scopes[body.data["items"]].variables["value"]
+    return items[body.data["begun"] - len(here) :]
+
+
+def _place_of(run: Execution, body: Scope, loop: Loop, item: Any) -> int | None:
+    """Where an added item that is not done yet stands among all."""
+    if item not in [one["item"] for one in body.data.get("added", ())]:
+        return None
+    for one in sorted(body.tokens):
+        if _item_of(run, run.tasks[one], loop) == item:
+            return run.tasks[one].memo["child"]
+    if not loop.sequential:
+        return None
+    items, begun = run.scopes[body.data["items"]].variables["value"], body.data["begun"]
+    return begun + items[begun:].index(item) if item in items[begun:] else None
+
+
+def _item_of(run: Execution, child: Token, loop: Loop) -> Any:
+    given = child.memo.get("given") or run.inner(child).variables
+    return given.get(loop.element_variable)
+
+
+def _results(body: Scope, loop: Loop) -> list[Any]:
+    return body.derived.get(loop.output_collection or "", [])
+
+
+def _change_collection(run: Execution, body: Scope, loop: Loop, change: Callable[[list], Any]) -> None:
+    """Change the variable that the activity was opened over; what is computed stays as it is."""
+    name, outside = loop.collection_variable, body.parent
+    said = View(outside).get(name) if name and outside is not None else None
+    if isinstance(said, list):
+        items = list(said)
+        change(items)
+        run.write(outside, {name: items}, body.element_id)
+
+
+def _change_items(run: Execution, body: Scope, change: Callable[[list], Any]) -> None:
+    kept = run.scopes[body.data["items"]]
+    items = list(kept.variables["value"])
+    change(items)
+    kept.variables["value"] = items
+    run.scope_changed(kept)
+
+
+def _take_out(items: list[Any], place: int, item: Any) -> None:
+    """From where it was put, or, when somebody has changed the list meanwhile, from where it is."""
+    if place < len(items) and items[place] == item:
+        items.pop(place)
+    elif item in items:
+        items.remove(item)
+
+
+def _drop_child(run: Execution, body: Scope, place: int) -> bool:
+    """Cancel the child at a place; those behind it move up. True when there was one."""
+    children = {run.tasks[one].memo["child"]: run.tasks[one] for one in sorted(body.tokens)}
+    if place in children:
+        run.drop(children[place])
+        body.data["begun"] -= 1
+    for number, child in children.items():
+        if number > place:
+            child.memo["child"] = number - 1
+            run.touch(child)
+    for row in (run.scopes[one] for one in body.rows):
+        if row.data["part"] != "items" and row.data["part"] > place:
+            row.data["part"] -= 1
+            run.scope_changed(row)
+    return place in children
+
+
+def _go_on_without(run: Execution, body: Scope, element, loop: Loop, place: int, begun: bool) -> None:
+    if body.data["ended"] >= body.data["total"] or _is_enough(run, body, loop):
+        _end(run, body)
+    elif loop.sequential and begun:
+        _begin_child(run, body, element, place, run.scopes[body.data["items"]].variables["value"][place])
+
+
+def _is_enough(run: Execution, body: Scope, loop: Loop) -> bool:
+    """The completion condition without a child that has just ended: one that asks for that child's own variables
+    cannot be told here and is asked again at the next end."""
+    try:
+        return loop.completion is not None and body.data["ended"] > 0 and loop.completion.truth(View(body), run.world)
+    except ElementError:
+        return False
 
 
 # --- opening --------------------------------------------------------------------------------------

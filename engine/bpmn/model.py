@@ -115,6 +115,12 @@ class Loop:
     test_before: bool = False
     maximum: int | None = None
 
+    @property
+    def collection_variable(self) -> str | None:
+        """The variable that it is done over; None when the collection is computed."""
+        name = self.collection.text.removeprefix("=").strip() if self.collection is not None else ""
+        return name if name and self.collection.reads == {name} else None
+
 
 @dataclass(slots=True)
 class Start:
@@ -172,6 +178,8 @@ class Element:
     priority: Formula | None = None
     #: who gets a copy of the case when the task is done: logins, ids or keys of groups
     copy_to: Formula | None = None
+    #: what item of the collection a `person` becomes who is added to a running vote
+    add_signer: Formula | None = None
     # --- machines
     service_type: Formula | None = None
     retries: Formula | None = None

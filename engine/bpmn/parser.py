@@ -671,6 +671,8 @@ def _side(parser, element, node, tag: str) -> tuple[tuple[str, Formula], ...]:
 def _properties(parser, element, node) -> None:
     element.properties = {one.get("name"): one.get("value") or "" for one in node if one.get("name")}
     element.copy_to = parser.formula(element.id, element.properties.get("bizday:copyTo"))
+    if element.properties.get("bizday:addSigner") != "none":
+        element.add_signer = parser.formula(element.id, element.properties.get("bizday:addSigner"))
 
 
 def _ad_hoc(parser, element, node) -> None:

@@ -180,6 +180,31 @@ def copies_are_sent(look: Look) -> None:
             )
 
 
+def added_signers_can_be_placed(look: Look) -> None:
+    """An added voter becomes an item of the collection, which therefore has to be one variable with named items."""
+    for element in look.elements:
+        loop = element.loop
+        if element.add_signer is None:
+            continue
+        if element.properties.get(APPROVAL) != "true" or loop is None or loop.kind != "multi":
+            look.say(
+                element.id,
+                "task.add-signer",
+                "'%(name)s' is no vote, so nobody is ever added by its property bizday:addSigner.",
+                "warning",
+                "Leave the property out, or write none to forbid added signers.",
+                name=name_of(element),
+            )
+        elif loop.collection_variable is None or not loop.element_variable:
+            look.say(
+                element.id,
+                "task.add-signer",
+                "Voters can be added to '%(name)s' only when its collection is one variable and its items have a name.",
+                mend="Keep the list in a variable of its own and name the input element.",
+                name=name_of(element),
+            )
+
+
 def _approvals(look: Look) -> list[Element]:
     return [one for one in look.elements if one.properties.get(APPROVAL) == "true"]
 
@@ -207,5 +232,6 @@ def policies_name_what_is_there(look: Look) -> None:
 
 RULES = (
     tasks_have_somebody, tasks_have_a_form, groups_exist, tasks_have_a_limit, separation_is_known,
-    approvals_are_separated, approvals_state_why, copies_are_sent, policies_name_what_is_there,
+    approvals_are_separated, approvals_state_why, copies_are_sent, added_signers_can_be_placed,
+    policies_name_what_is_there,
 )  # fmt: skip

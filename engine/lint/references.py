@@ -213,6 +213,7 @@ FORMULAS = (
     "due",
     "follow_up",
     "copy_to",
+    "add_signer",
     "priority",
     "service_type",
     "retries",

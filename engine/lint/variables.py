@@ -110,10 +110,16 @@ def variables_are_written(look: Look) -> None:
         known, is_open = written(process, look)
         near: dict[str, str | None] = {}
         for where, formula in expressions(process):
-            for name in sorted(reads(formula) - known):
+            for name in sorted(reads(formula) - known - _given_at(process, where, formula)):
                 if name not in near:
                     near[name] = _nearest(name, known) if len(near) < GUESSES else None
                 _say_unknown(look, where, formula, name, near[name], is_open)
+
+
+def _given_at(process: Process, where: str, formula: Formula) -> set[str]:
+    """What the platform gives to a single expression: who is added, to the one that says what she counts for."""
+    element = process.elements.get(where)
+    return {"person"} if element is not None and formula is element.add_signer else set()
 
 
 def _nearest(name: str, known: set[str]) -> str | None:

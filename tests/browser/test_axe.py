@@ -24,7 +24,9 @@ PAGES = {
     "anna": ("/inbox?view=started", "/inbox?view=drafts", "/start", f"/start/{KEY}", f"/start/{KEY}/upload", "/me", "/nowhere",
              "/cases/{case}", "/cases/{case}?tab=path", "/cases/{case}?tab=papers", "/tasks/{task}", "/notifications",
              "/shares"),
-    "bert": ("/inbox", "/tasks/{task}", "/tasks/{done}", "/cases/{done_case}", "/inbox?view=done"),
+    "bert": ("/inbox", "/tasks/{task}", "/tasks/{done}", "/cases/{done_case}", "/inbox?view=done", "/tasks/{approval}",
+             "/tasks/{signing}"),
+    "clara": ("/inbox?view=copies", "/tasks/{to_sign}", "/cases/{copied}"),
     "fiona": ("/inbox?view=group",),
     "olga": ("/cases", "/cases/{case}?tab=technical", "/cases/{case}?tab=data", "/incidents"),
     "dirk": ("/processes", f"/processes/{KEY}", "/processes/deploy", "/designer/try"),
@@ -57,9 +59,27 @@ def places(site) -> dict[str, str]:
     with site.platform.work(visitor.actor(site.platform, "ada")) as work:
         batch = batches.begin(work, "resume", [case, done_case], "It is clear now.")
     Worker(site.platform).beat()
+    signed = _signed(site.platform)
     task, person = visitor.task_of(site.platform, "bert"), visitor.actor(site.platform, "anna").id
     return {"case": case, "task": task, "done": done, "done_case": done_case, "person": person,
-            "definition": definition, "batch": batch}  # fmt: skip
+            "definition": definition, "batch": batch, **signed}  # fmt: skip
+
+
+def _signed(platform) -> dict[str, str]:
+    """An approval with signers before it, one that waits for those after it, and a case of which Clara got a copy."""
+    from engine import copies, runtime, tasks
+
+    approval, signing = visitor.signed_leave(platform, "dora"), visitor.signed_leave(platform, "otto")
+    clara, dirk = (visitor.actor(platform, login).id for login in ("clara", "dirk"))
+    with platform.work(visitor.actor(platform, "bert")) as work:
+        runtime.add_signers(work, approval, [clara, dirk], "Four eyes.", "before", True)
+        runtime.add_signers(work, signing, [dirk], "Four eyes.", "after")
+        runtime.complete(work, signing, visitor.AGREED)
+        copied = runtime.load(work, tasks.find(work, approval)["instance_id"]).row
+        copies.send(work, copied, [clara, dirk], "For your files.")
+    with platform.read(visitor.actor(platform, "clara")) as work:
+        to_sign = next(row["id"] for row in tasks.inbox(work, "mine").rows if row["parent_id"] == approval)
+    return {"approval": approval, "signing": signing, "to_sign": to_sign, "copied": copied["id"]}
 
 
 def audit(page, path: str) -> list[str]:

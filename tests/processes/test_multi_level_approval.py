@@ -309,6 +309,48 @@ def test_whom_nobody_asked_cannot_vote(demo):
         runtime.complete(work, walk.task_at(VOTE)["id"], YES)
 
 
+def adds(walk: Walk, login: str, element_id: str, other: str, when: str) -> None:
+    """Whoever holds a vote asks somebody else to vote too."""
+    row = walk.task_of(walk.actor(login), element_id)
+    with walk.platform.work(walk.actor(login)) as work:
+        runtime.add_signers(work, row["id"], [walk.id_of(other)], "She knows the matter.", when)
+
+
+FINANCE_VOTES = (("bert", VOTE, YES), ("bert", VOTE, YES))
+
+
+def test_an_added_voter_weighs_one_and_a_level_of_all_waits_for_her(demo):
+    walk = Walk(demo).start("anna", KEY, FINANCE | {"documents": [Paper("offer.txt")]}).through(FINANCE_VOTES)
+    adds(walk, "fiona", VOTE, "dora", "too")
+    walk.through([("fiona", VOTE, YES), ("frank", VOTE, YES)])
+    assert walk.holders(VOTE) == {"dora"}
+    walk.step("dora", VOTE, NO)
+    level = walk.variables()["approval"]["levels"][-1]
+    assert (level["yes"], level["rejected"], level["not_asked"]) == (2, 1, 0)
+    walk.intact()
+
+
+def test_where_one_is_enough_the_added_voter_need_not_and_the_next_level_begins_with_fresh_voices(demo):
+    walk = Walk(demo).start("anna", KEY, FINANCE | {"documents": [Paper("offer.txt")]})
+    adds(walk, "bert", VOTE, "dora", "too")
+    assert walk.holders(VOTE) == {"bert", "dora"}
+    walk.through(FINANCE_VOTES)
+    assert walk.holders(VOTE) == {"fiona", "frank"}
+
+
+def test_in_turn_an_added_voter_comes_next_and_the_starter_never(demo):
+    walk = Walk(demo).start("anna", KEY, RISKY).through([("bert", VOTE, YES)])
+    with pytest.raises(NotAllowed, match="started the case"):
+        adds(walk, "carl", TURN, "anna", "next")
+    adds(walk, "carl", TURN, "dora", "next")
+    walk.step("carl", TURN, YES)
+    assert walk.holders(TURN) == {"dora"}
+    walk.step("dora", TURN, YES)
+    assert walk.holders(TURN) == {"cora"}
+    walk.through([("cora", TURN, YES), ("anna", CLOSE, YES)]).ended("approved")
+    walk.intact()
+
+
 def test_an_administrator_does_not_name_the_starter(demo):
     walk = Walk(demo).start("eva", KEY, SMALL)
     assert walk.waiting() == {"name_voters": 1}

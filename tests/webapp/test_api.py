@@ -128,7 +128,7 @@ def sample(app, shape: dict):
     kind = shape["type"]
     if kind == "object" and "properties" in shape:
         return {name: sample(app, one) for name, one in shape["properties"].items() if name in (*shape.get("required", ()), "reason")}
-    return {"object": {"x": 1}, "array": [], "integer": 1, "string": "x"}[kind]
+    return {"object": {"x": 1}, "array": [], "integer": 1, "string": "x", "boolean": True}[kind]
 
 
 def body_of(app, operation: dict) -> dict:
@@ -242,6 +242,24 @@ def test_a_copy_of_a_case_is_sent_listed_and_read_when_the_case_is_opened(app, a
     assert anna.get(f"/instances/{case['id']}/copies")[0]["read_at"]
     anna.post(f"/instances/{case['id']}/copies", {"persons": ["paula"]}, 422)
     anna.post(f"/instances/{case['id']}/copies", {"persons": ["nobody"]}, 404)
+
+
+def test_signers_are_added_answer_and_are_taken_out_by_programs(app, demo, anna, bert):
+    task_id = visitor.signed_leave(demo)
+    said = {"persons": ["clara", "dirk"], "reason": "I want to be sure.", "when": "before"}
+    assert [one["state"] for one in bert.post(f"/tasks/{task_id}/signers", said, 201)] == ["claimed", "claimed"]
+    bert.post(f"/tasks/{task_id}/signers", said, 403)
+    clara = Caller(app, "clara")
+    mine = clara.get(f"/tasks/{first_task(clara)}")
+    assert mine["parent_id"] == task_id and "answer" in {one["name"] for one in mine["verbs"] if one["allowed"]}
+    clara.post(f"/tasks/{mine['id']}/answer", {"agrees": False, "reason": "Too long."})
+    bert.post(f"/tasks/{task_id}/signers/remove", {"persons": ["dirk"], "reason": "He is away."})
+    found = bert.get(f"/tasks/{task_id}/signers")
+    assert [(one["added"], one["state"], one["outcome"], one["reason"]) for one in found] == [
+        ("before", "completed", "disagree", "Too long."), ("before", "cancelled", None, None),
+    ]  # fmt: skip
+    done = bert.post(f"/tasks/{task_id}/complete", {"answers": visitor.AGREED})
+    assert anna.get(f"/instances/{done['instance']['id']}/diagram")["tokens"] == {"note": 1}
 
 
 def _items(found):
@@ -854,9 +872,9 @@ def test_every_address_of_the_description_was_called_above_and_answered_well(app
 
 
 #: fields of what goes in, and of what only goes wrong
-IN = {"Acts", "NewBatch", "Answers", "Broadcast", "BulkStart", "Evaluate", "Expression", "Files", "Handover", "Migrate", "Move",
-      "Note", "Observed", "SendCopies",
-      "Publish", "Reason", "Resolve", "Return", "Start", "Upload", "Values"}  # fmt: skip
+IN = {"Acts", "AddSigners", "Answers", "Broadcast", "BulkStart", "Evaluate", "Expression", "Files", "Handover", "Migrate", "Move",
+      "NewBatch", "Note", "Observed", "Publish", "Reason", "RemoveSigners", "Resolve", "Return", "SendCopies", "Sign", "Start",
+      "Upload", "Values"}  # fmt: skip
 
 
 def test_every_field_of_every_answer_was_given_above(app, request):

@@ -18,7 +18,7 @@ HOME = Path(__file__).resolve().parents[2]
 #: a room imports only rooms that stand before it
 FLOORS = (
     "errors schema hot xmlgate feel dmn policies calendars history platform bpmn lint store people access forms "
-    "documents jobs tasks copies messages datastores services repository runtime batches cases evidence sharing mailbox "
+    "documents jobs tasks copies signers messages datastores services repository runtime batches cases evidence sharing mailbox "
     "notifications indicators archive retention handlers worker demo assembly"
 ).split()
 

@@ -351,6 +351,8 @@ def test_a_delegated_task_is_handed_back_with_a_word(app, task, bert):
 
 def test_a_copy_is_sent_from_the_case_or_the_task_and_is_unread_until_it_is_opened(app, demo, case, task, anna, bert):
     clara, otto = visitor.actor(demo, "clara"), visitor.actor(demo, "otto")
+    assert anna.get(f"/cases/{case}").one("#verb-copy summary").text_content().strip() == "Send a copy"
+    assert bert.get(f"/tasks/{task}").one("#verb-copy summary").text_content().strip() == "Send a copy"
     anna.get(f"/cases/{case}")
     answer = anna.post(f"/cases/{case}/copies", {"persons": [clara.id, otto.id], "note": "For your files."})
     assert anna.follow(answer).told == ["Copies sent: 2."]
@@ -360,7 +362,8 @@ def test_a_copy_is_sent_from_the_case_or_the_task_and_is_unread_until_it_is_open
     assert [one.text_content() for one in inbox.all("a[aria-current] .bd-count")] == ["1"]
     assert case in reader.get("/inbox?view=copies&q=files").raw
     assert "Nothing fits this filter." in reader.get("/inbox?view=copies&q=elsewhere").text
-    assert "read" in reader.get(f"/cases/{case}").one(".bd-case-form").text_content()
+    said = reader.get(f"/cases/{case}").one(".bd-case-form").text_content()
+    assert said.count("not read yet") == 1 and "from 示例·安娜 Anna" in said
     assert "unread: " not in reader.get("/inbox?view=copies").text
     assert "Nothing fits this filter." in reader.get("/inbox?view=copies&unread=1").text
     bert.get(f"/tasks/{task}")
@@ -376,6 +379,61 @@ def test_a_copy_to_nobody_or_to_a_partner_is_one_sentence(app, case, anna):
     assert "at least one person" in anna.follow(anna.post(f"/cases/{case}/copies", {"note": "x"}, 303)).told[0]
     assert "is no employee" in anna.follow(anna.post(f"/cases/{case}/copies", {"persons": "paula"}, 303)).told[0]
     assert "paula" not in anna.get(f"/cases/{case}").one("#copy-to").text_content()
+
+
+def sign(visitor_, task_id: str, said: str, reason: str = "I looked."):
+    visitor_.get(f"/tasks/{task_id}")
+    return visitor_.post(f"/tasks/{task_id}/answer", {"agrees": said, "reason": reason})
+
+
+def test_signers_are_asked_before_the_decision_and_answer_on_a_page_of_their_own(app, demo, bert):
+    task = visitor.signed_leave(demo)
+    clara, dirk = visitor.actor(demo, "clara"), visitor.actor(demo, "dirk")
+    page = bert.get(f"/tasks/{task}")
+    assert {one.get("value") for one in page.all("#verb-add-signer input[type=radio]")} == {"before", "after"}
+    said = {"persons": [clara.id, dirk.id], "when": "before", "reason": "I want to be sure."}
+    page = bert.follow(bert.post(f"/tasks/{task}/signers", said))
+    assert page.told[0] == "They were asked to sign."
+    assert "waits for the signers" in page.text
+    assert "2" in page.one("#signers-title").text_content()
+    reader = Visitor(app, "clara")
+    assert "to be signed" in reader.get("/inbox").text
+    with demo.read(visitor.actor(demo, "bert")) as work:
+        case = tasks.find(work, task)["root_id"]
+    assert reader.get(f"/cases/{case}").one(".bd-now-list").text_content().count("to be signed") == 2
+    hers = visitor.task_of(demo, "clara")
+    page = reader.get(f"/tasks/{hers}")
+    assert "asks you to sign" in page.text and not page.all("#task-form")
+    assert "Say whether you agree." in reader.follow(sign(reader, hers, "")).told
+    assert "Please say why." in reader.follow(sign(reader, hers, "no", "")).told
+    assert reader.follow(sign(reader, hers, "no", "Too long.")).told == ["Your answer was kept."]
+    out = {"persons": [dirk.id], "reason": "He is away."}
+    bert.get(f"/tasks/{task}")
+    page = bert.follow(bert.post(f"/tasks/{task}/signers/remove", out))
+    assert "Too long." in page.one("#signers").text_content() and "taken out" in page.one("#signers").text_content()
+    assert "verb-remove-signer" not in {one.get("id") for one in page.all("details.bd-verb")}
+    assert page.all("#task-form")
+    timeline = page.one("#timeline").text_content()
+    assert "asked to sign" in timeline and "Not agreed" in timeline
+
+
+def test_a_decision_that_others_sign_says_so_and_shows_them_what_was_decided(app, demo, bert):
+    task = visitor.signed_leave(demo)
+    bert.get(f"/tasks/{task}")
+    bert.post(f"/tasks/{task}/signers", {"persons": "clara", "when": "after", "reason": "Four eyes."})
+    bert.get(f"/tasks/{task}")
+    bert.post(f"/tasks/{task}/complete", visitor.AGREED)
+    page = bert.get(f"/tasks/{task}")
+    assert "it goes on when those who were asked to sign agree" in page.text
+    assert "To be signed" in page.one(".bd-head-state").text_content()
+    reader = Visitor(app, "clara")
+    hers = visitor.task_of(demo, "clara")
+    assert "Go, and enjoy it." in reader.get(f"/tasks/{hers}").one("#form").text_content()
+    sign(reader, hers, "no", "Too long.")
+    page = bert.get(f"/tasks/{task}")
+    assert "Go, and enjoy it." in page.one("#task-form").text_content()
+    bert.post(f"/tasks/{task}/complete", visitor.AGREED | {"decision": "reject"})
+    assert visitor.task_of(demo, "fiona", "group")
 
 
 def test_a_draft_is_saved_without_scripts_and_comes_back(app, task, bert):

@@ -84,6 +84,28 @@ LEAVE = {
 }  # fmt: skip
 
 
+_APPROVAL = _APART.replace("</", '<zeebe:property name="bizday:approval" value="true"/></', 1)
+#: the same, but the decision is an approval, to which signers can be added and which states a reason
+SIGNED = {
+    f"{KEY}.bpmn": MODEL.replace(_APART, _APPROVAL).encode(),
+    f"{KEY}/decide.json": _form("decide", "Decide on the leave", ["decision", "opinion", "reason"], {
+        "decision": {"type": "string", "title": "Decision", "enum": ["approve", "reject"], "x-widget": "radio",
+                     "x-labels": {"approve": "Approve", "reject": "Reject"}},
+        "opinion": {**_WHY, "title": "Opinion"}, "reason": {**_WHY, "title": "Reason"},
+    }),
+}  # fmt: skip
+AGREED = {"decision": "approve", "opinion": "Go, and enjoy it.", "reason": "By the rule."}
+
+
+def signed_leave(platform, login: str = "anna") -> str:
+    """A case whose decision, which waits for Bert, is an approval; returns the id of his task."""
+    with platform.work(people.SYSTEM) as work:
+        repository.deploy(work, SIGNED)
+    case_id = ask_for_leave(platform, login)
+    with platform.read(actor(platform, "bert")) as work:
+        return next(row["id"] for row in tasks.inbox(work, "mine", sort="created").rows if row["root_id"] == case_id)
+
+
 def deploy_leave(platform) -> None:
     with platform.work(people.SYSTEM) as work:
         repository.deploy(work, LEAVE)

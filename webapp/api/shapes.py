@@ -114,6 +114,28 @@ class SendCopies(Schema):
     note = String(load_default="", validate=Length(max=2000))
 
 
+class AddSigners(Schema):
+    persons = List(
+        String(validate=Length(min=1, max=120)), required=True, metadata={"description": "Ids or logins of employees"}
+    )
+    reason = String(required=True, validate=Length(min=1, max=4000))
+    when = String(
+        required=True, validate=OneOf(["before", "after", "too", "last", "next"]),
+        metadata={"description": "before or after the holder; in a vote too, or, when it goes in turn, last or next"},
+    )  # fmt: skip
+    in_turn = Boolean(load_default=False, metadata={"description": "One after the other instead of all at once"})
+
+
+class RemoveSigners(Schema):
+    persons = List(String(validate=Length(min=1, max=120)), required=True)
+    reason = String(required=True, validate=Length(min=1, max=4000))
+
+
+class Sign(Schema):
+    agrees = Boolean(required=True)
+    reason = String(required=True, validate=Length(min=1, max=4000))
+
+
 class CopyQuery(Paging):
     search = String(load_default="", validate=Length(max=200))
     unread = Boolean(load_default=False)
@@ -361,6 +383,15 @@ class Comment(Schema):
     text = String()
 
 
+class Signer(Schema):
+    person_id = String()
+    added = String(metadata={"description": "before, after or vote"})
+    state = String()
+    outcome = String(allow_none=True, metadata={"description": "agree or disagree"})
+    reason = String(allow_none=True)
+    task_id = String(allow_none=True, metadata={"description": "null: a vote's, whose task is the model's own"})
+
+
 class Copy(Schema):
     root_id = String()
     instance_id = String()
@@ -392,6 +423,7 @@ class Task(Schema):
     state = String()
     assignee_id = String(allow_none=True)
     owner_id = String(allow_none=True)
+    parent_id = String(allow_none=True, metadata={"description": "Of an added signer: the approval that she signs"})
     priority = Integer()
     created_at = DateTime()
     due_at = DateTime(allow_none=True)

@@ -780,6 +780,48 @@ def urge(task_id, json_data):
     return writing(shapes.Done, lambda work: _done(tasks.urge(work, task_id, json_data["text"])))
 
 
+@api.get("/tasks/<task_id>/signers")
+@api.output(shapes.Signer(many=True))
+@described("Who was added to sign it, and what they said", "Tasks")
+def signers_of(task_id):
+    return reading(shapes.Signer, lambda work: runtime.signers_of(work, tasks.get(work, task_id)), many=True)
+
+
+@api.post("/tasks/<task_id>/signers")
+@api.input(shapes.AddSigners)
+@api.output(shapes.Signer(many=True), status_code=201)
+@described("Ask others to sign it, before or after me; in a vote, to vote too", "Tasks")
+def add_signers(task_id, json_data):
+    def add(work):
+        persons = _persons(work, json_data["persons"])
+        runtime.add_signers(work, task_id, persons, json_data["reason"], json_data["when"], json_data["in_turn"])
+        return runtime.signers_of(work, tasks.find(work, task_id))
+
+    return writing(lambda: shapes.Signer(many=True), add, 201)
+
+
+@api.post("/tasks/<task_id>/signers/remove")
+@api.input(shapes.RemoveSigners)
+@api.output(shapes.Task)
+@described("Take added signers out again who have not answered", "Tasks")
+def remove_signers(task_id, json_data):
+    def remove(work):
+        runtime.remove_signers(work, task_id, _persons(work, json_data["persons"]), json_data["reason"])
+        return tasks.find(work, task_id)
+
+    return writing(shapes.Task, remove)
+
+
+@api.post("/tasks/<task_id>/answer")
+@api.input(shapes.Sign)
+@api.output(shapes.Task)
+@described("Agree or disagree with what I was asked to sign", "Tasks")
+def answer(task_id, json_data):
+    return writing(
+        shapes.Task, lambda work: runtime.answer_signer(work, task_id, json_data["agrees"], json_data["reason"])
+    )
+
+
 @api.post("/tasks/<task_id>/comments")
 @api.input(shapes.Note)
 @api.output(shapes.Done, status_code=201)

@@ -1,4 +1,4 @@
-"""Copies of cases: who was sent one, by whom, and when she read it."""
+"""Copies of cases, and tasks of added signers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,8 +27,16 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_copy_person", "copy", ["person_id", "at"])
+    op.add_column("task", sa.Column("parent_id", sa.String(40)))
+    op.add_column("task", sa.Column("added", sa.String(8)))
+    op.add_column("task", sa.Column("turn", sa.Integer()))
+    op.create_index("ix_task_parent_id", "task", ["parent_id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_task_parent_id", table_name="task")
+    op.drop_column("task", "turn")
+    op.drop_column("task", "added")
+    op.drop_column("task", "parent_id")
     op.drop_index("ix_copy_person", table_name="copy")
     op.drop_table("copy")
