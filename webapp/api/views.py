@@ -797,7 +797,7 @@ def add_signers(task_id, json_data):
         runtime.add_signers(work, task_id, persons, json_data["reason"], json_data["when"], json_data["in_turn"])
         return runtime.signers_of(work, tasks.find(work, task_id))
 
-    return writing(lambda: shapes.Signer(many=True), add, 201)
+    return writing(shapes.Signer, add, 201, many=True)
 
 
 @api.post("/tasks/<task_id>/signers/remove")
