@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.webapp.test_designer import CHOICE
@@ -46,6 +48,40 @@ def test_an_expression_of_a_problem_is_tried_beside_the_drawing(site):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
     assert not wrong
+
+
+LATIN = re.compile(r"[A-Za-z]{3,}")
+
+
+def test_the_drawing_tool_speaks_the_readers_language(site):
+    context = site.context("dirk", "zh_Hans_CN", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.goto("/designer")
+    page.wait_for_selector("form[data-modeler][data-ready='1']")
+    page.set_input_files("[data-modeler-open]", {"name": "x.bpmn", "mimeType": "application/xml", "buffer": drawn(CHOICE)})
+    page.wait_for_selector(".djs-element[data-element-id='g']")
+    said = page.evaluate(SAID)
+    assert "令牌模拟" in said and "排他网关" in said and "并行网关" in said
+    assert not [one for one in said if LATIN.search(one)]
+    context.close()
+
+
+#: selects the gateway, opens what it may become, and reads every word of the tool
+SAID = """() => {
+  const modeler = document.querySelector("form[data-modeler]").bdModeler;
+  const gateway = modeler.get("elementRegistry").get("g");
+  modeler.get("selection").select(gateway);
+  modeler.get("popupMenu").open(gateway, "bpmn-replace", { x: 400, y: 300 });
+  return new Promise((done) => setTimeout(() => {
+    const shown = [".djs-palette [title]", ".djs-context-pad [title]"].flatMap((one) =>
+      [...document.querySelectorAll(one)].map((node) => node.title));
+    const read = [".bts-toggle-mode", ".djs-minimap .toggle", ".djs-popup-label", ".bio-properties-panel-header-type",
+      ".bio-properties-panel-group-header-title", ".bio-properties-panel-label"].flatMap((one) =>
+      [...document.querySelectorAll(one)].map((node) => node.textContent.trim()));
+    done([...shown, ...read]);
+  }, 500));
+}"""
 
 
 def drawn(data: bytes) -> bytes:

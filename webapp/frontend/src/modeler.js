@@ -8,6 +8,7 @@ import ZeebeBehaviors from "camunda-bpmn-js-behaviors/lib/camunda-cloud";
 import MinimapModule from "diagram-js-minimap";
 import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
 import "./modeler.css";
+import { inChinese, simulationInChinese } from "./chinese.js";
 import { make } from "./dialogs.js";
 import { postJson } from "./net.js";
 import { painter } from "./paint.js";
@@ -22,12 +23,14 @@ const EMPTY = `<?xml version="1.0" encoding="UTF-8"?>
   </bpmndi:BPMNPlane></bpmndi:BPMNDiagram>
 </bpmn:definitions>`;
 
+const isChinese = document.documentElement.lang.startsWith("zh");
+
 function create(form) {
   return new Modeler({
     container: form.querySelector("[data-modeler-canvas]"),
     propertiesPanel: { parent: form.querySelector("[data-modeler-properties]") },
     additionalModules: [BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, ZeebePropertiesProviderModule,
-      ZeebeBehaviors, MinimapModule, SimulationModule],
+      ZeebeBehaviors, MinimapModule, SimulationModule, ...(isChinese ? [inChinese] : [])],
     moddleExtensions: { zeebe },
     exporter: { name: "bizday", version: "1" },
   });
@@ -137,6 +140,7 @@ async function mount(form) {
   const modeler = create(form);
   await modeler.importXML(await xmlOf(form));
   modeler.get("canvas").zoom("fit-viewport", "auto");
+  if (isChinese) simulationInChinese(form.querySelector("[data-modeler-canvas]"));
   const hand = painter(modeler);
   buttons(form, modeler);
   submitWithXml(form, modeler);
