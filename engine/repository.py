@@ -304,7 +304,7 @@ def _parse(files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         except Invalid as refused:
             problems += refused.problems or [Problem(name, "file", refused.message, params=_params(refused))]
     if problems:
-        raise Invalid("Nothing was deployed: %(count)s problems must be mended first.", problems, count=len(problems))
+        raise Invalid("Nothing was deployed. Problems to be mended first: %(count)s.", problems, count=len(problems))
     return parsed
 
 
@@ -367,7 +367,7 @@ def _refuse_errors(problems: list[Problem]) -> None:
     errors = [p for p in problems if p.severity == "error"]
     if errors:
         raise Invalid(
-            "Nothing was deployed: %(count)s problems must be mended first.", problems, count=len(errors)
+            "Nothing was deployed. Problems to be mended first: %(count)s.", problems, count=len(errors)
         )
 
 
