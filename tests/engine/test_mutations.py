@@ -194,8 +194,8 @@ def swap_values(chance, root, nodes) -> None:
 def rename_attribute(chance, root, nodes) -> None:
     node = chance.choice([one for one in nodes if one.attrib] or nodes)
     if node.attrib:
-        other = chance.choice([one for one in nodes if one.attrib])
-        node.attrib[chance.choice(sorted(other.attrib))] = node.attrib.pop(chance.choice(sorted(node.attrib)))
+        new = chance.choice(sorted(chance.choice([one for one in nodes if one.attrib]).attrib))
+        node.attrib[new] = node.attrib.pop(chance.choice(sorted(node.attrib)))
 
 
 def point_elsewhere(chance, root, nodes) -> None:
