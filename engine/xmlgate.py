@@ -22,6 +22,11 @@ SIZE = 32 * 1024 * 1024
 DEPTH = 200
 ELEMENTS = 500_000
 ATTRIBUTES = 200
+#: how files begin that are often taken for models -> what they are
+BINARY = {
+    b"PK\x03\x04": "ZIP (.vsdx, .bpm)", b"\xd0\xcf\x11\xe0": "Visio (.vsd)", b"%PDF": "PDF", b"\x89PNG": "PNG",
+    b"\x1f\x8b": "GZIP",
+}  # fmt: skip
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 
 
@@ -62,6 +67,8 @@ def read(data: bytes, *, whole: bool = False) -> etree._Element:
     """
     if len(data) > SIZE:
         raise Invalid("The file is larger than %(limit)s MB.", limit=SIZE // 1024 // 1024)
+    if (kind := next((name for begin, name in BINARY.items() if data.startswith(begin)), None)) is not None:
+        raise Invalid("The file is %(format)s, not XML; export it as XML from the program that made it.", format=kind)
     data = _recoded(data)
     _pass(data)
     parser = etree.XMLParser(

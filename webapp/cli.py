@@ -21,7 +21,7 @@ from pathlib import Path
 
 import click
 
-from engine import archive, assembly, batches, cases, history, people, repository, runtime
+from engine import archive, assembly, batches, cases, history, people, repository, runtime, xmlgate
 from engine.errors import NotFound, Problem, Refused
 from engine.platform import Settings, key_of
 from engine.worker import Worker
@@ -142,19 +142,28 @@ def _files(paths, home: Path) -> dict[str, bytes]:
 
 
 @main.command()
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True,
+              help="How to say it: to people, as one JSON object, or as SARIF 2.1.0.")
 @click.option("--limit", type=click.FloatRange(min=0.1), default=linting.LIMIT, show_default=True,
-              help="Seconds that one file may take.")  # fmt: skip
+              help="Seconds that one file may take; one that takes longer is reported and the others go on.")  # fmt: skip
 @click.pass_obj
 def lint(config, paths, form, limit):
     """Check models, tables and forms of any tool, as a deployment would; needs no database.
 
-    FILE may be a folder. Exit code 0 when there are no errors, 1 when there are, 2 for wrong usage.
+    FILE is a .bpmn, .bpmn2, .xml, .dmn or .json file, a folder of them, a pattern in quotes, or - for standard input.
+    One that cannot be read or opened is reported as an error of its own, and the others are still looked at.
+
+    \b
+    Exit status:
+      0  no errors; there may be warnings and remarks
+      1  at least one error, or a file that does not open
+      2  wrong usage
     """
     home = Settings.read(os.environ, config).home
     files = linting.files_of(paths, home)
-    with _progress(linting.look_at(files, home, limit), len(files)) as looking:
+    given = sys.stdin.buffer.read(xmlgate.SIZE + 1) if linting.STDIN in files else b""
+    with _progress(linting.look_at(files, home, limit, given), len(files)) as looking:
         found = list(looking)
     click.echo(getattr(linting, f"as_{form}")(found))
     if any(one.is_wrong for one in found):

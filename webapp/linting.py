@@ -8,8 +8,10 @@ waiting. `as_text`, `as_json` and `as_sarif` say what came of it (SARIF 2.1.0, O
 
 from __future__ import annotations
 
+import glob
 import json
 import multiprocessing
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,11 +19,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import quote
 
+from lxml import etree
+
 from engine import dmn, forms, handlers, lint, policies, services, xmlgate  # noqa: F401  handlers registers the services
 from engine.errors import Invalid, Problem
 
-MODELS = (".bpmn", ".xml")
-KINDS = (*MODELS, ".dmn", ".json")
+#: how the names of models and tables end in a folder
+IN_FOLDERS = (".bpmn", ".bpmn2", ".bpmn20.xml", ".dmn")
+#: what stands for standard input
+STDIN = Path("-")
 #: seconds that one file may take
 LIMIT = 20
 SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -48,24 +54,33 @@ class Checked:
 
 # --- finding ------------------------------------------------------------------------------------
 def files_of(paths: Iterable[Path], home: Path) -> list[Path]:
-    """Files as they are given; of a folder its models and tables, and the forms of the project that belong to it."""
+    """Files as they are given, even those that are not there; what folders hold; what patterns mean that no shell expanded."""
     found: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if os.path.isdir(path):
+            found += _in_folder(path, home) or [path]
+        elif glob.has_magic(str(path)) and not os.path.lexists(path):
+            found += files_of(map(Path, sorted(glob.glob(str(path), recursive=True))), home) or [path]
+        else:
             found.append(path)
-            continue
-        found += sorted(one for one in path.rglob("*") if one.suffix in (".bpmn", ".dmn") and one.is_file())
-        found += sorted((home / "forms" / path.resolve().name).glob("*.json"))
     return list(dict.fromkeys(found))
 
 
-def look_at(files: list[Path], home: Path, limit: float = LIMIT) -> Iterator[Checked]:
+def _in_folder(folder: Path, home: Path) -> list[Path]:
+    """Its models and tables, the forms below a folder named forms, and those of the project that belong to it."""
+    everything = sorted(one for one in folder.rglob("*") if one.is_file())
+    models = [one for one in everything if one.name.lower().endswith(IN_FOLDERS)]
+    schemas = [one for one in everything if one.suffix == ".json" and "forms" in one.resolve().parts[:-1]]
+    return models + schemas + sorted((home / "forms" / folder.resolve().name).glob("*.json"))
+
+
+def look_at(files: list[Path], home: Path, limit: float = LIMIT, stdin: bytes = b"") -> Iterator[Checked]:
     """One after the other, none longer than `limit` seconds. Raises Misconfigured when the policies are wrong."""
     _policies(home)
     worker = _Worker(home, files)
     try:
         for path in files:
-            yield worker.ask(path, limit)
+            yield worker.ask(path, limit, *([stdin] if path == STDIN else []))
     finally:
         worker.end()
 
@@ -77,18 +92,18 @@ class _Worker:
         self._given = (home, files)
         self._process = None
 
-    def ask(self, path: Path, limit: float) -> Checked:
-        if self._process is None:
-            self._begin()
-        self._pipe.send(path)
+    def ask(self, path: Path, limit: float, *data: bytes) -> Checked:
         try:
+            if self._process is None:
+                self._begin()
+            self._pipe.send((path, *data))
             if self._pipe.poll(limit):
                 return self._pipe.recv()
             problem = _given_up("lint.too-long", "The file took longer than %(seconds)s seconds.", seconds=f"{limit:g}")
         except (EOFError, ConnectionError):
             problem = _given_up("lint.unfinished", "The file could not be checked to the end.")
         self.end()
-        return Checked(str(path), False, False, (problem,))
+        return Checked(_shown(path), False, False, (problem,))
 
     def _begin(self) -> None:
         self._pipe, other = multiprocessing.Pipe()
@@ -115,7 +130,8 @@ def _serve(pipe, home: Path, files: list[Path]) -> None:
     pipe.send("ready")
     while True:
         try:
-            pipe.send(check(pipe.recv(), known))
+            path, *data = pipe.recv()
+            pipe.send(check(path, known, *data))
         except (EOFError, KeyboardInterrupt):
             return
 
@@ -128,7 +144,7 @@ def known_at(home: Path, files: Iterable[Path]) -> lint.Known:
     fields = {key: lint.fields_of(schema) for key, schema in schemas.items()}
     return lint.Known(
         policies=_policies(home), decisions=_ids(everything, (".dmn",), "decision"), forms=set(fields), fields=fields,
-        services=set(services.known()), processes=_ids(everything, MODELS[:1], "process"),
+        services=set(services.known()), processes=_ids(everything, (".bpmn", ".bpmn2"), "process"),
         shapes={key: lint.types_of(schema) for key, schema in schemas.items()},
     )  # fmt: skip
 
@@ -148,8 +164,9 @@ def _ids(files: Iterable[Path], kinds: tuple[str, ...], tag: str) -> set[str]:
 
 
 def _bytes(path: Path) -> bytes:
+    """What a file holds; nothing where it is none, for a pipe could keep us waiting."""
     try:
-        return _read(path)
+        return _read(path) if os.path.isfile(path) else b""
     except OSError:
         return b""
 
@@ -167,17 +184,31 @@ def _key(path: Path) -> str:
 
 
 # --- checking one -------------------------------------------------------------------------------
-def check(path: Path, known: lint.Known) -> Checked:
-    """What is to be said of one file. Never raises."""
+def check(path: Path, known: lint.Known, data: bytes | None = None) -> Checked:
+    """What is to be said of one file, or of `data` in its place. Never raises."""
     try:
-        data = _read(path)
-        return _model(path, data, known) if path.suffix in MODELS else _other(path, data)
+        data = _read(path) if data is None else data
+        return CHECKS[_kind(path, data)](path, data, known)
+    except Invalid as refused:
+        said = _given_up("file", refused.message, **{key: str(value) for key, value in refused.params.items()})
+        return Checked(_shown(path), False, False, tuple(refused.problems) or (said,))
     except OSError as error:
-        problem = _given_up("file", "The file cannot be read: %(why)s.", why=error.strerror or "")
+        problem = _given_up("file", "The file cannot be read: %(why)s.", why=_why(path, error))
     except Exception as error:  # whatever a file does to its reader is said of that file
         kind = type(error).__name__
         problem = _given_up("lint.unfinished", "The file could not be checked to the end (%(kind)s).", kind=kind)
-    return Checked(str(path), False, False, (problem,))
+    return Checked(_shown(path), False, False, (problem,))
+
+
+def _shown(path: Path) -> str:
+    """A path as text that can be printed, whatever bytes it is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _why(path: Path, error: OSError) -> str:
+    if os.path.isdir(path):
+        return "the folder holds neither models, tables nor forms"
+    return "nothing matches this pattern" if glob.has_magic(str(path)) else (error.strerror or "no reason was given").lower()
 
 
 def _read(path: Path) -> bytes:
@@ -186,28 +217,46 @@ def _read(path: Path) -> bytes:
         return file.read(xmlgate.SIZE + 1)
 
 
+def _kind(path: Path, data: bytes) -> str:
+    """bpmn, dmn or json: as the name says, and what it holds where the name says nothing."""
+    suffix = path.suffix.lower()
+    if suffix in (".bpmn", ".bpmn2", ".dmn", ".json"):
+        return suffix.removesuffix("2")[1:]
+    if suffix != ".xml" and path != STDIN:
+        raise Invalid("'%(name)s' is neither a .bpmn, a .dmn nor a .json file.", name=path.name)
+    if data.lstrip()[:1] in (b"{", b"["):
+        return "json"
+    return "dmn" if "/DMN/" in (etree.QName(xmlgate.read(data)).namespace or "") else "bpmn"
+
+
 def _model(path: Path, data: bytes, known: lint.Known) -> Checked:
     report = lint.inspect(data, known)
     if not report.opens:
-        return Checked(str(path), False, False, report.problems)
-    wanted = {problem.where for problem in report.problems}
-    lines = {one.get("id"): one.sourceline for one in xmlgate.read(data).iter("{*}*") if one.get("id") in wanted}
-    return Checked(str(path), True, report.deployable, report.problems, tuple(lint.mends(data)), lines)
+        return Checked(_shown(path), False, False, report.problems)
+    lines = _lines(data, report.problems)
+    return Checked(_shown(path), True, report.deployable, report.problems, tuple(lint.mends(data)), lines)
 
 
-def _other(path: Path, data: bytes) -> Checked:
-    """A table or a form, by the gates of their own rooms."""
-    try:
-        if path.suffix == ".dmn":
-            problems = tuple(dmn.check(dmn.parse(data)))
-        elif path.suffix == ".json":
-            problems = tuple(lint.check_form(forms.parse(data, _key(path)).schema))
-        else:
-            raise Invalid("'%(name)s' is neither a .bpmn, a .dmn nor a .json file.", name=path.name)
-    except Invalid as refused:
-        said = _given_up("file", refused.message, **{key: str(value) for key, value in refused.params.items()})
-        return Checked(str(path), False, False, tuple(refused.problems) or (said,))
-    return Checked(str(path), True, not any(one.severity == "error" for one in problems), problems)
+def _table(path: Path, data: bytes, known: lint.Known) -> Checked:
+    problems = tuple(dmn.check(dmn.parse(data)))
+    return Checked(_shown(path), True, _is_sound(problems), problems, lines=_lines(data, problems))
+
+
+def _form(path: Path, data: bytes, known: lint.Known) -> Checked:
+    problems = tuple(lint.check_form(forms.parse(data, _key(path)).schema))
+    return Checked(_shown(path), True, _is_sound(problems), problems)
+
+
+CHECKS = {"bpmn": _model, "dmn": _table, "json": _form}
+
+
+def _is_sound(problems: Iterable[Problem]) -> bool:
+    return all(problem.severity != "error" for problem in problems)
+
+
+def _lines(data: bytes, problems: Iterable[Problem]) -> dict[str, int]:
+    wanted = {problem.where for problem in problems}
+    return {one.get("id"): one.sourceline for one in xmlgate.read(data).iter("{*}*") if one.get("id") in wanted}
 
 
 # --- saying -------------------------------------------------------------------------------------
@@ -279,16 +328,19 @@ def as_sarif(found: list[Checked]) -> str:
 
 
 def _result(problem: Problem, checked: Checked, place: dict[str, int]) -> dict:
-    where: dict = {"artifactLocation": {"uri": quote(Path(checked.path).as_posix())}}
-    if (line := checked.lines.get(problem.where)) is not None:
-        where["region"] = {"startLine": line}
-    location: dict = {"physicalLocation": where}
-    if problem.where:
+    artifact, line = {"uri": quote(Path(checked.path).as_posix())}, _line(problem, checked)
+    location: dict = {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": line}}}
+    if problem.where and not problem.where.isdecimal():
         location["logicalLocations"] = [{"fullyQualifiedName": problem.where, "kind": "element"}]
     return {
         "ruleId": problem.rule, "ruleIndex": place[problem.rule], "level": LEVELS[problem.severity],
         "message": {"text": " ".join(filter(None, (str(problem), _mend(problem, checked))))}, "locations": [location],
     }  # fmt: skip
+
+
+def _line(problem: Problem, checked: Checked) -> int:
+    """Where its element begins, or the line that it names itself; else the first."""
+    return checked.lines.get(problem.where) or (int(problem.where) if problem.where.isdecimal() else 0) or 1
 
 
 def _version() -> str:

@@ -15,11 +15,11 @@ from typing import Any
 from lxml import etree
 
 from engine import feel, xmlgate
-from engine.bpmn import activities, data, events, gateways, legacy, timers
+from engine.bpmn import activities, data, events, formats, gateways, legacy, timers
 from engine.bpmn.limits import ElementError
 from engine.bpmn.machine import Specification
 from engine.bpmn.model import Element, EventDefinition, Flow, Formula, Loop, Model, Process, Start
-from engine.errors import Invalid, Problem
+from engine.errors import Problem
 
 BPMN = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 ZEEBE = "{http://camunda.org/schema/zeebe/1.0}"
@@ -61,7 +61,7 @@ def parse(data: bytes) -> Model:
     """A file as a model. Raises Invalid when it is not BPMN at all; what else is wrong is in `problems`."""
     root = xmlgate.read(data)
     if root.tag != f"{BPMN}definitions":
-        raise Invalid("The file is not a BPMN 2.0 model: its outermost element is '%(tag)s'.", tag=local(root))
+        raise formats.refusal(root)
     return _Parser(root).model()
 
 

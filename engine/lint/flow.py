@@ -44,13 +44,14 @@ def a_process_has_one_plain_start(look: Look) -> None:
 
 
 def a_process_begins_somewhere(look: Look) -> None:
+    """Without a start event a token stands on all that nothing leads to (BPMN 2.0, 10.5.2)."""
     for process in look.processes:
         if not process.elements:
             look.say(
                 process.id,
                 "flow.empty",
                 "Process '%(name)s' is empty.",
-                "warning",
+                "error" if process.executable else "warning",
                 name=process.name or process.id,
             )
         elif not process.starts:

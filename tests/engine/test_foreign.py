@@ -39,3 +39,49 @@ def test_a_boundary_event_is_refused_at_what_is_no_activity(host):
     assert report.opens
     assert not report.deployable
     assert ("b", "bpmn.no-host") in {(p.where, p.rule) for p in report.problems}
+
+
+OTHERS = {
+    "XPDL": '<Package xmlns="http://www.wfmc.org/2009/XPDL2.2"/>', "Visio": '<VisioDocument xmlns="http://schemas.microsoft.com/visio/2003/core"/>',
+    "draw.io": "<mxfile/>", "BPEL": '<process xmlns="http://docs.oasis-open.org/wsbpel/2.0/process/executable"/>',
+    "BPMN 1.x": '<b:BpmnDiagram xmlns:b="http://stp.eclipse.org/bpmn"/>', "CMMN": '<definitions xmlns="http://www.omg.org/spec/CMMN/20151109/MODEL"/>',
+    "BPMN 1.x,": '<definitions xmlns="http://schema.omg.org/spec/BPMN/1.2"/>', "BPMN 2.0 beta": '<definitions xmlns="http://schema.omg.org/spec/BPMN/2.0"/>',
+    "XMI (UML)": '<xmi:XMI xmlns:xmi="http://www.omg.org/spec/XMI/20131001"/>', "HTML": "<html/>", "SVG": '<svg xmlns="http://www.w3.org/2000/svg"/>',
+    "(DMN)": '<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/"/>', "'invoice'": "<invoice/>", "lacks the namespace": "<definitions/>",
+    "ZIP (.vsdx": "PK\x03\x04\x14", "PDF": "%PDF-1.7",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_file_of_another_format_is_named_in_one_sentence(name):
+    report = lint.inspect(OTHERS[name].encode())
+    (problem,) = report.problems
+    assert not report.opens
+    assert name in str(problem)
+    assert str(problem).startswith("The file ") and str(problem).endswith(".")
+
+
+def process(inner: str, executable: str = "true") -> bytes:
+    head = '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="t">'
+    return f'{head}<process id="p" isExecutable="{executable}">{inner}</process></definitions>'.encode()
+
+
+@pytest.mark.parametrize("inner", [
+    "", '<dataObject id="d"/>', '<textAnnotation id="t"><text>Soon.</text></textAnnotation>', '<task id="a" isForCompensation="true"/>',
+    '<subProcess id="u" triggeredByEvent="true"><startEvent id="s"><errorEventDefinition/></startEvent></subProcess>',
+    '<task id="a"/><task id="b"/><sequenceFlow id="f" sourceRef="a" targetRef="b"/><sequenceFlow id="g" sourceRef="b" targetRef="a"/>',
+])  # fmt: skip
+def test_a_process_with_nothing_to_begin_with_is_a_draft_and_not_deployable(inner):
+    report = lint.inspect(process(inner))
+    assert (report.opens, report.deployable) == (True, False)
+    assert ("p", "error") in {(p.where, p.severity) for p in report.problems if p.rule in ("flow.empty", "flow.no-begin")}
+
+
+def test_a_pool_that_is_empty_and_not_to_be_executed_is_no_error():
+    report = lint.inspect(process("", "false"))
+    assert {p.severity for p in report.problems if p.rule == "flow.empty"} == {"warning"}
+
+
+def test_a_process_without_start_event_begins_at_what_nothing_leads_to():
+    """BPMN 2.0, 10.5.2: where there is no start event, all that nothing leads to begins with the process."""
+    assert lint.inspect(process('<task id="a"/>')).deployable

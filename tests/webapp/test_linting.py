@@ -35,16 +35,20 @@ def written(folder: Path, name: str, *, executable: str = "true", title: str = "
     return path
 
 
-def bizday_lint(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+def bizday_lint(folder: Path, *arguments: str, **more) -> subprocess.CompletedProcess:
     """The command in a process of its own; the database that the settings name does not exist."""
     environment = {
         "PATH": os.environ["PATH"], "PYTHONPATH": str(HOME), "BIZDAY_VAR": str(folder / "nowhere"),
         "BIZDAY_DATABASE": "postgresql://nobody@127.0.0.1:1/none",
     }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "webapp.cli", "lint", *arguments],
-        cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    command = [sys.executable, "-m", "webapp.cli", "lint", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, text=True, timeout=120, check=False, **streams)
+
+
+def files_in(done: subprocess.CompletedProcess) -> dict[str, dict]:
+    assert "Traceback" not in done.stderr, done.stderr
+    return {one["path"]: one for one in json.loads(done.stdout)["files"]}
 
 
 def test_a_sound_file_is_exit_0_and_needs_neither_database_nor_project_folder(tmp_path):
@@ -87,10 +91,106 @@ def test_sarif_says_each_problem_with_its_file_line_and_element(tmp_path):
     assert location["logicalLocations"] == [{"fullyQualifiedName": "a", "kind": "element"}]
 
 
-@pytest.mark.parametrize("arguments", [(), ("gone.bpmn",), ("--format", "xml", "sound.bpmn"), ("--limit", "-1", "sound.bpmn")])
+@pytest.mark.parametrize("arguments", [(), ("--format", "xml", "sound.bpmn"), ("--limit", "-1", "sound.bpmn")])
 def test_wrong_usage_is_exit_2(tmp_path, arguments):
     written(tmp_path, "sound.bpmn")
     assert bizday_lint(tmp_path, *arguments).returncode == 2
+
+
+def test_a_file_that_is_not_there_or_cannot_be_read_is_one_sentence_and_the_others_are_still_looked_at(tmp_path):
+    written(tmp_path, "sound.bpmn")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "round.bpmn").symlink_to("round.bpmn")
+    names = ("gone.bpmn", "gone/away.dmn", "empty", "round.bpmn", "no*.bpmn", "x" * 300 + ".bpmn", "\udcff.bpmn", "sound.bpmn")
+    done = bizday_lint(tmp_path, "--format", "json", *names)
+    assert done.returncode == 1
+    *wrong, sound = files_in(done).values()
+    assert (sound["path"], sound["opens"], sound["deployable"]) == ("sound.bpmn", True, True)
+    assert len(wrong) == len(names) - 1
+    for one in wrong:
+        (problem,) = one["problems"]
+        assert (one["opens"], one["deployable"], problem["severity"], problem["rule"]) == (False, False, "error", "file")
+        assert problem["sentence"].startswith("The file cannot be read: ") and problem["sentence"].endswith(".")
+    assert bizday_lint(tmp_path, *names).stdout.count("error: file: The file cannot be read") == len(wrong)
+
+
+def test_standard_input_is_read_as_what_it_holds(tmp_path):
+    model, table = written(tmp_path, "m.bpmn", target="nowhere").read_text(), next(HOME.glob("processes/*/*.dmn")).read_text()
+    form = next(HOME.glob("forms/*/*.json")).read_text()
+    for text, deployable, status in ((model, False, 1), (table, True, 0), (form, True, 0), ("", False, 1), ("no xml", False, 1)):
+        done = bizday_lint(tmp_path, "--format", "json", "-", input=text)
+        (one,) = files_in(done).values()
+        assert (one["path"], one["deployable"], done.returncode) == ("-", deployable, status), text[:200]
+    assert len(files_in(bizday_lint(tmp_path, "--format", "json", "m.bpmn", "-", input=model))) == 2
+
+
+def test_folders_and_patterns_that_no_shell_expanded_mean_their_models_tables_and_forms(tmp_path):
+    (tmp_path / "forms" / "deep").mkdir(parents=True)
+    for name in ("a.bpmn", "forms/b.BPMN", "old.bpmn20.xml"):
+        written(tmp_path, name)
+    (tmp_path / "forms" / "deep" / "form.json").write_text("{}")
+    (tmp_path / "package.json").write_text("{}")
+    (tmp_path / "table.dmn").write_text(next(HOME.glob("processes/*/*.dmn")).read_text())
+    everything = {"a.bpmn", "forms/b.BPMN", "old.bpmn20.xml", "forms/deep/form.json", "table.dmn"}
+    assert set(files_in(bizday_lint(tmp_path, "--format", "json", "."))) == everything
+    assert set(files_in(bizday_lint(tmp_path, "--format", "json", "*.bpmn", "**/*.BPMN"))) == {"a.bpmn", "forms/b.BPMN"}
+    assert len(files_in(bizday_lint(tmp_path, "--format", "json", "a.bpmn", "*.bpmn"))) == 1
+
+
+def test_a_table_under_a_name_that_says_nothing_is_read_as_a_table(tmp_path):
+    (tmp_path / "table.xml").write_text(next(HOME.glob("processes/*/*.dmn")).read_text())
+    assert bizday_lint(tmp_path, "table.xml").returncode == 0
+
+
+def test_a_pipe_that_nobody_writes_to_is_given_up_and_the_next_file_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.bpmn")
+    written(tmp_path, "sound.bpmn")
+    begun = time.monotonic()
+    done = bizday_lint(tmp_path, "--format", "json", "--limit", "0.5", "pipe.bpmn", "sound.bpmn")
+    assert time.monotonic() - begun < 30
+    files = files_in(done)
+    assert [problem["rule"] for problem in files["pipe.bpmn"]["problems"]] == ["lint.too-long"]
+    assert files["sound.bpmn"]["deployable"]
+
+
+@pytest.mark.parametrize("form", ["json", "sarif"])
+def test_progress_is_shown_at_a_terminal_and_never_among_the_results(tmp_path, form):
+    for name in ("a.bpmn", "b.bpmn"):
+        written(tmp_path, name)
+    screen, terminal = os.openpty()
+    done = bizday_lint(tmp_path, "--format", form, ".", stderr=terminal)
+    os.close(terminal)
+    assert b"Checking" in os.read(screen, 100_000)
+    os.close(screen)
+    assert json.loads(done.stdout)
+    assert bizday_lint(tmp_path, "--format", form, ".").stderr == ""
+
+
+def test_help_states_the_limit_and_what_the_exit_status_means(tmp_path):
+    said = " ".join(bizday_lint(tmp_path, "--help").stdout.split())
+    assert f"[default: {linting.LIMIT};" in said and "Seconds that one file may take" in said
+    assert "0 no errors" in said and "1 at least one error" in said and "2 wrong usage" in said
+
+
+def test_sarif_has_the_shape_of_its_standard(tmp_path):
+    """SARIF 2.1.0, 3.13 (log), 3.18 (tool), 3.27 (result), 3.28 to 3.30 (where it is)."""
+    written(tmp_path, "a.bpmn", target="nowhere", title="")
+    (tmp_path / "b.bpmn").write_text("<definitions>\n\n<")
+    (tmp_path / "c.dmn").write_text("<html/>")
+    log = json.loads(bizday_lint(tmp_path, "--format", "sarif", "a.bpmn", "b.bpmn", "c.dmn", "gone.bpmn").stdout)
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-2.1.0.json")
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(set(rules)) == len(rules) and set(rules) == {result["ruleId"] for result in run["results"]}
+    for result in run["results"]:
+        assert result["level"] in ("error", "warning", "note") and result["message"]["text"]
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+        for location in result["locations"]:
+            place = location["physicalLocation"]
+            assert place["artifactLocation"]["uri"] in ("a.bpmn", "b.bpmn", "c.dmn", "gone.bpmn")
+            assert place["region"]["startLine"] >= 1
+    lines = {(one["ruleId"], one["locations"][0]["physicalLocation"]["region"]["startLine"]) for one in run["results"]}
+    assert {("name.missing", 2), ("xml.malformed", 3), ("file", 1)} <= lines
 
 
 def test_files_that_are_no_models_are_said_not_to_open(tmp_path):
