@@ -232,11 +232,23 @@ class Throw(SendTask):
     def work(self, run: Execution, token: Token) -> bool | None:
         if self.element.service_type is not None:
             return super().work(run, token)
-        for event in self.element.events:
+        return self.throw_from(run, token, 0)
+
+    def throw_from(self, run: Execution, token: Token, first: int) -> bool | None:
+        """Throw what is drawn from number `first` on. None: something is undone first, or this token is no more."""
+        for number, event in enumerate(self.element.events[first:], first + 1):
+            if number < len(self.element.events):
+                token.memo["rest"] = number
             done = _THROWS[event.kind](run, token, event)
             if done is None or token.id not in run.tasks:
                 return None
+        token.memo.pop("rest", None)
         return True
+
+    def finish(self, run: Execution, token: Token, values: dict[str, Any]) -> None:
+        """What was still to be thrown when something had to be undone is thrown before the token goes on."""
+        if "rest" not in token.memo or self.throw_from(run, token, token.memo.pop("rest")):
+            super().finish(run, token, values)
 
 
 class EndEvent(Throw):

@@ -548,13 +548,13 @@ class Execution(Machine):
             raise LimitExceeded(token.element.id, f"One step ran through more than {self.limits.steps} elements.")
 
     def _wake(self) -> bool:
-        """When all wait: joins that need wait no longer, and conditions that have come true. True if anything moved."""
+        """When all wait: joins that need wait no longer, then conditions that have come true. True if anything moved."""
         moved = False
         for key in [*self.joining, *sorted(self.late - self.joining.keys())]:
             place, (scope_id, element_id) = self.joining.get(key, {}), key
             if scope_id in self.scopes and (place or key in self.late):
                 moved |= self.process.elements[element_id].node.reconsider(self, self.scopes[scope_id], place)
-        if self._look_again:
+        if self._look_again and not moved:
             self._look_again = False
             written, self._written = self._written, set()
             for token_id in sorted(self._conditions):

@@ -16,9 +16,11 @@ from tests.models.xml import (
     conditional,
     element,
     end,
+    event_sub,
     exclusive,
     expression,
     flow,
+    inclusive,
     message,
     model,
     multi,
@@ -73,6 +75,16 @@ def test_what_is_undone_beside_ends_with_its_scope():
         boundary("stop", "s", signal("S")), end(), path("start", "s"), path("stop", "end"),
     )).do("book")  # fmt: skip
     assert case.waiting == ["next", "unbook"] and case.fire("stop").completed
+
+
+def test_what_is_to_be_thrown_after_compensation_is_thrown_when_all_is_undone():
+    case = Case(model(
+        start(), BOOKED, throw("t", compensation(), message("M"), compensation(), signal("S")), end("e", compensation(), message("N")),
+        path("start", "book", "t", "e"),
+    )).do("book")  # fmt: skip
+    assert case.waiting == ["unbook"] and case.thrown == []
+    assert case.do("unbook").completed
+    assert [(one.kind, one.name) for one in case.thrown] == [("message", "M"), ("signal", "S"), ("message", "N")]
 
 
 # === ad-hoc sub-processes ===========================================================================
@@ -168,6 +180,13 @@ def test_20_a_filter_looks_at_the_scopes_that_its_event_sees_and_no_others():
 def test_20_a_filter_that_names_no_way_of_changing_is_refused():
     data = model(start(), catch("c", filtered("go", "delete")), end(), path("start", "c", "end"))
     assert ("c", "bpmn.conditional-filter") in refusals(data)
+
+
+def test_a_condition_is_asked_when_nothing_else_moves_joins_included():
+    sees = event_sub("es", start("on", conditional("x = 1")), user("late"), path("on", "late"))
+    data = model(start(), inclusive("f", default="f_to_b"), task("a"), task("b"), inclusive("j"), end(), sees,
+                 flow("start", "f"), flow("f", "a", "x = 1"), path("f", "b", "j"), path("a", "j", "end"))  # fmt: skip
+    assert Case(data, {"x": 1}).completed
 
 
 # === timers =========================================================================================

@@ -46,12 +46,19 @@ class Event:
     parts: tuple[Event, ...] = ()
     #: of a multiple one: whether all its parts must happen
     all: bool = False
+    #: of a compensation: nobody waits for its handlers
+    beside: bool = False
+    #: of a condition: it is asked again only when one of these was written, and in this way
+    only: tuple[str, ...] = ()
+    change: str = ""
 
     @property
     def kinds(self) -> set[str]:
         return {one.kind for one in self.parts} or {self.kind}
 
 
+#: data stores of all processes
+STORES = ("D1", "D2")
 #: what a local variable of a scope begins with: text of a FEEL number, "null", or that it is a data object
 OBJECT = "object"
 
@@ -97,6 +104,8 @@ class Many:
     results: str | None = None
     #: a number of times instead of a list
     counted: bool = False
+    #: the counter that says what is enough: completed, active or terminated
+    by: str = "completed"
     #: of a loop: its condition is asked before the first time, and it is done at most so often
     before: bool = False
     most: int | None = None
@@ -127,6 +136,8 @@ class Task(Block):
     mapped: bool = False
     #: the data object that it reads and writes one more to
     stored: str | None = None
+    #: the data store that it reads and writes one more to
+    kept: str | None = None
 
 
 @dataclass
@@ -141,6 +152,9 @@ class Sub(Block):
     catchers: list[Catcher] = field(default_factory=list)
     event_subs: list[EventSub] = field(default_factory=list)
     transaction: bool = False
+    #: the event sub-process that undoes it once it is done
+    undone_by: EventSub | None = None
+
 
 @dataclass
 class Xor(Block):
@@ -171,6 +185,8 @@ class Some(Block):
     id: str
     branches: list[Block]
     enough: int
+    #: what follows when all that was late has come
+    late: Block | None = None
 
 
 @dataclass
@@ -185,6 +201,10 @@ class AdHoc(Block):
     cancels: bool
     catchers: list[Catcher] = field(default_factory=list)
     many: None = None
+    #: variable that takes what each way came to
+    results: str | None = None
+    #: what an expression begins instead of a person
+    begins: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -216,7 +236,7 @@ class Catch(Block):
 
 @dataclass
 class Throw(Block):
-    """signal escalation message compensation link none"""
+    """signal escalation message compensation link none; `multiple` has parts"""
 
     id: str
     event: Event

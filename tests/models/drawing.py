@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from xml.sax.saxutils import quoteattr
+
 from tests.models import xml
 from tests.models.blocks import (
     NAMES,
     OBJECT,
+    STORES,
     AdHoc,
     And,
     Block,
@@ -28,7 +32,8 @@ from tests.models.blocks import (
 
 
 def drawn(model: Model) -> bytes:
-    return xml.model(*_Drawing().scope("start", model.body, model.event_subs, _begin(model), dict.fromkeys(model.objects, OBJECT)))
+    parts = _Drawing().scope("start", model.body, model.event_subs, _begin(model), dict.fromkeys(model.objects, OBJECT))
+    return xml.model(*parts, beside="".join(f'<dataStore id="{one}" name="{one}"/>' for one in STORES))
 
 
 class _Drawing:
@@ -87,6 +92,9 @@ class _Drawing:
         said = [_many(block.many)] if block.many else []
         said += [xml.inputs(w="v0 + 1"), xml.outputs(v1="w")] if block.mapped else []
         said += [_stored(block.id, block.stored)] if block.stored else []
+        if block.kept:
+            self.parts.append(f'<dataStoreReference id="{block.id}_store" dataStoreRef="{block.kept}"/>')
+            said.append(_stored(block.id, f"{block.id}_store"))
         if block.kind == "script":
             name = f"n_{block.id}"
             return xml.script(block.id, f"if {name} = null then 1 else {name} + 1", name, *said, **more)
@@ -122,7 +130,8 @@ class _Drawing:
         return id
 
     def sub(self, block: Sub, source: str, condition: str | None) -> str:
-        inner = self.scope(f"{block.id}_start", block.body, block.event_subs, None, block.locals)
+        beside = [*block.event_subs, *([block.undone_by] if block.undone_by else [])]
+        inner = self.scope(f"{block.id}_start", block.body, beside, None, block.locals)
         said = [_many(block.many)] if block.many else []
         said += _locals(block)
         if block.sums:
@@ -164,12 +173,18 @@ class _Drawing:
         self.put(xml.parallel(block.id), block.id, source, condition)
         enough = xml.expression("activationCondition", f"activationCount >= {block.enough}")
         lasts = [self.block(branch, block.id) for branch in block.branches]
-        return self.meet(f"{block.id}_join", lasts, lambda id: xml.element("complexGateway", id, enough))
+        join = self.meet(f"{block.id}_join", lasts, lambda id: xml.element("complexGateway", id, enough))
+        if block.late is None:
+            return join
+        last = self.block(block.late, join, "not(waitingForStart)")
+        self.put(xml.end(f"{block.id}_end"), f"{block.id}_end", last)
+        return self.put(xml.exclusive(f"{block.id}_go"), f"{block.id}_go", join, "waitingForStart")
 
     def adhoc(self, block: AdHoc, source: str, condition: str | None) -> str:
         said = {"ordering": "Sequential"} if block.one_at_a_time else {}
         said |= {} if block.cancels else {"cancelRemainingInstances": "false"}
-        inner = [self.task_itself(one) for item in block.items for one in item]
+        inner = [_ad_hoc(block)] if block.results or block.begins is not None else []
+        inner += [self.task_itself(one) for item in block.items for one in item]
         inner += [xml.path(*(one.id for one in item)) for item in block.items]
         inner += [xml.expression("completionCondition", block.until.feel)] if block.until else []
         self.put(xml.element("adHocSubProcess", block.id, *inner, **said), block.id, source, condition)
@@ -232,6 +247,12 @@ def _locals(scope: Sub | EventSub) -> list[str]:
     return [xml.inputs(**given)] if given else []
 
 
+def _ad_hoc(block: AdHoc) -> str:
+    begins = "" if block.begins is None else f" activeElementsCollection={quoteattr('=' + json.dumps(block.begins))}"
+    results = f' outputCollection="{block.results}" outputElement="=v0"' if block.results else ""
+    return f"<zeebe:adHoc{begins}{results}/>"
+
+
 def _all(event: Event) -> dict[str, str]:
     return {"parallelMultiple": "true"} if event.all else {}
 
@@ -258,10 +279,18 @@ def _definition(event: Event) -> str:
     if event.kind == "message":
         return xml.message(f"m_{event.name}")
     if event.kind == "conditional":
-        return xml.conditional(event.test.feel)
+        return xml.conditional(event.test.feel).replace("<condition>", f"{_filter(event)}<condition>")
     if event.kind == "compensation":
-        return xml.compensation(event.name if event.name not in NAMES else None)
+        said = xml.compensation(event.name if event.name not in NAMES else None)
+        return said.replace("/>", ' waitForCompletion="false"/>') if event.beside else said
     return getattr(xml, event.kind)(event.name)
+
+
+def _filter(event: Event) -> str:
+    if not event.only and not event.change:
+        return ""
+    said = f'<zeebe:conditionalFilter variableNames="{", ".join(event.only)}" variableEvents="{event.change}"/>'
+    return f"<extensionElements>{said}</extensionElements>"
 
 
 def _many(many: Many) -> str:
@@ -282,5 +311,13 @@ def _counted(many: Many) -> str:
     return xml.multi(
         count=str(total), sequential=many.kind == "sequential", results=many.results,
         result="numberOfInstances * 10 + loopCounter + numberOfTerminatedInstances" if many.results else None,
-        until=None if many.until is None else f"numberOfInstances - numberOfCompletedInstances <= {total - many.until}",
+        until=None if many.until is None else _ENOUGH[many.by].format(many.until, total - many.until),
     )  # fmt: skip
+
+
+#: {0} have ended, {1} are left; who ends others has not done so when she is asked
+_ENOUGH = {
+    "completed": "numberOfInstances - numberOfCompletedInstances <= {1}",
+    "active": "numberOfActiveInstances <= {1}",
+    "terminated": "numberOfTerminatedInstances > 0 or numberOfTerminatedInstances + numberOfCompletedInstances >= {0}",
+}

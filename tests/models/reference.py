@@ -47,7 +47,16 @@ class Scope:
 
     def write(self, values: dict[str, Any]) -> None:
         for name, value in values.items():
-            self.holder(name).variables[name] = value
+            holder = self.holder(name)
+            self.machine.written.append((holder, name, "update" if name in holder.variables else "create"))
+            holder.variables[name] = value
+
+    @property
+    def undone_by(self) -> EventSub | None:
+        return None if self.is_body else getattr(self.block, "undone_by", None)
+
+    def chain(self) -> list[Scope]:
+        return [self, *(self.parent.chain() if self.parent else ())]
 
     def listen(self, event_subs: list[EventSub]) -> None:
         for one in event_subs:
@@ -108,6 +117,8 @@ class Wait:
         self.host = host
         self.left = event.times if event is not None else None
         self.was = False
+        #: how much had been written when its condition was asked last
+        self.asked: int | None = None
         #: begins to wait anew for all parts of a parallel multiple event
         self.anew: Then | None = None
         self.number = machine.number()
@@ -171,6 +182,9 @@ class Run:
         self.undoing: Run | None = None
         #: of an ad-hoc sub-process: nothing more is begun
         self.over = False
+        #: of one where one thing is done at a time: what is next
+        self.next: list[list[Task]] = []
+        self.results: list[Any] = []
         self.alive = True
         self.number = machine.number()
         scope.runs.append(self)
@@ -210,7 +224,10 @@ class Run:
             self.enter_sub()
         elif isinstance(block, AdHoc):
             self.localise({})
-            self.offer()
+            if block.begins is None:
+                self.offer()
+            else:
+                self.begin_all(list(block.begins))
         else:
             self.enter_task()
 
@@ -271,6 +288,8 @@ class Run:
             given["w"] = self.scope.see("v0") + 1
         if block.stored:
             given["held"] = self.scope.see(block.stored)
+        if block.kept:
+            given["held"] = self.machine.stores.get(block.kept)
         if given:
             self.localise(given)
         if block.kind == "rule":
@@ -317,7 +336,7 @@ class Run:
         if many.results:
             first = self.times if many.counted else child.own.see("item")
             self.results[child.child] = first * 10 + child.own.see("loopCounter")
-        if child.own.done:
+        if child.own.done or getattr(self.block, "undone_by", None):
             self.own.done.append(child.own)
         if (many.until is not None and self.ended >= many.until) or self.ended >= self.times:
             for one in list(self.own.runs):
@@ -329,7 +348,10 @@ class Run:
     # --- ad hoc -----------------------------------------------------------------------------------
     def offer(self) -> None:
         """A person may pick, unless she did and it is one at a time."""
-        if not any(wait.kind == "adhoc" for wait in self.waits) and not (self.block.one_at_a_time and self.own.ways):
+        if self.next and not self.own.ways:
+            self.own.ways += 1
+            self.begin(self.next.pop(0), 0)
+        elif self.block.begins is None and not any(wait.kind == "adhoc" for wait in self.waits) and not (self.block.one_at_a_time and self.own.ways):
             self.wait("adhoc")
 
     def pick(self, wait: Wait, picked: list[str]) -> None:
@@ -340,18 +362,30 @@ class Run:
             self.over = True
             self.review()
             return
-        chosen = [next(item for item in self.block.items if item[0].id == one) for one in picked]
-        self.own.ways += len(chosen)
-        for item in chosen:
-            if self.alive:
-                self.begin(item, 0)
+        self.begin_all(picked)
         if self.alive and not self.over:
             self.offer()
+
+    def begin_all(self, picked: list[str]) -> None:
+        """At once, or one after the other; when an expression says nothing it is over."""
+        chosen = [next(item for item in self.block.items if item[0].id == one) for one in picked]
+        if not chosen:
+            self.review()
+        elif self.block.one_at_a_time:
+            self.next += chosen
+            self.offer()
+        else:
+            self.own.ways += len(chosen)
+            for item in chosen:
+                if self.alive:
+                    self.begin(item, 0)
 
     def begin(self, item: list[Task], number: int) -> None:
         def ended() -> None:
             last = number + 1 == len(item)
             self.own.ways -= last
+            if last:
+                self.results.append(self.own.see("v0"))
             self.review(None if last else lambda: self.begin(item, number + 1))
 
         Run(self.machine, self.own, item[number], ended).enter()
@@ -359,7 +393,8 @@ class Run:
     def review(self, then: Then | None = None) -> None:
         """Whenever something was done: is that all?"""
         until = self.block.until
-        self.over = self.over or (until is not None and until.holds(self.own.see))
+        done = self.block.begins is not None and then is None and not self.own.ways and not self.next
+        self.over = self.over or done or (until is not None and until.holds(self.own.see))
         if self.over and (self.block.cancels or not self.own.ways):
             self.own.clear()
             self.silence()
@@ -384,12 +419,16 @@ class Run:
                 self.scope.write({block.many.results: self.results})
         elif isinstance(block, Sub) and block.sums:
             self.scope.write({block.sums: (self.own.see(block.sums) or 0) + self.own.see("acc")})
+        elif isinstance(block, AdHoc) and block.results:
+            self.scope.write({block.results: self.results})
         elif isinstance(block, Task) and block.mapped:
             self.scope.write({"v1": values.get("w", self.own.see("w"))})
         else:
             (self.own or self.scope).write(values)
         if not is_body and getattr(block, "stored", None):
             self.scope.write({block.stored: (self.own.see("held") or 0) + 1})
+        if not is_body and getattr(block, "kept", None):
+            self.machine.stores[block.kept] = (self.own.see("held") or 0) + 1
         if self.child is not None:
             self.gone()
             self.scope.owner.child_ended(self)
@@ -404,7 +443,7 @@ class Run:
         undo = getattr(self.block, "undo", None)
         if undo is not None:
             self.scope.done.append((undo, self.scope))
-        elif self.own is not None and self.own.done and self.machine.completed is False:
+        elif self.own is not None and self.machine.completed is False and (self.own.done or self.own.undone_by):
             self.scope.done.append(self.own)
 
 
@@ -415,6 +454,9 @@ class Reference:
         self.waits: list[Wait] = []
         self.thrown: list[tuple[str, str]] = []
         self.done: Counter[str] = Counter()
+        self.stores: dict[str, int] = {}
+        #: (scope, variable, create or update) of all that was written
+        self.written: list[tuple[Scope, str, str]] = []
         self.completed = False
         self._count = 0
         self.root = Scope(self, None, None, model)
@@ -458,7 +500,7 @@ class Reference:
         self.settle()
 
     def set(self, values: dict[str, Any]) -> None:
-        self.root.variables |= values
+        self.root.write(values)
         self.settle()
 
     def settle(self) -> None:
@@ -469,11 +511,23 @@ class Reference:
     def _look(self, wait: Wait) -> bool:
         if wait not in self.waits:
             return False
-        before, wait.was = wait.was, wait.event.test.holds((wait.host.own or wait.scope).see if wait.host else wait.scope.see)
+        scope = wait.host.own or wait.scope if wait.host else wait.scope
+        if not self._concerns(wait, scope):
+            return False
+        wait.asked = len(self.written)
+        before, wait.was = wait.was, wait.event.test.holds(scope.see)
         if wait.was and not before:
             wait.fired(wait, {})
             return True
         return False
+
+    def _concerns(self, wait: Wait, scope: Scope) -> bool:
+        """A condition with a filter is asked at first, and when something that the filter names was written."""
+        only, change = wait.event.only, wait.event.change
+        if wait.asked is None or not (only or change):
+            return True
+        new = [(name, how) for where, name, how in self.written[wait.asked :] if where in scope.chain()]
+        return any((not only or name in only) and (not change or how in change) for name, how in new)
 
     # --- blocks -----------------------------------------------------------------------------------
     def enter(self, block: blocks.Block, scope: Scope, then: Then, died: Then | None = None) -> None:
@@ -540,8 +594,10 @@ class Reference:
             if came == block.enough:
                 scope.ways -= came - 1
                 then()
-            elif came > block.enough:
+            elif came > block.enough and (block.late is None or came < len(block.branches)):
                 scope.way_ended()
+            elif came > block.enough:
+                self.enter(block.late, scope, scope.way_ended)
 
         for branch in block.branches:
             self.enter(branch, scope, arrived, died)
@@ -602,13 +658,12 @@ class Reference:
     # --- throwing ---------------------------------------------------------------------------------
     def _throw(self, block: Throw, scope: Scope, then: Then, died: Then) -> None:
         run = Run(self, scope, block, then, died)
-        if block.event.kind == "compensation":
-            self._undo(run, self._take(scope, block.event.name), then)
-            return
-        self._happen(block, scope)
-        if run.alive:
+
+        def over() -> None:
             run.gone()
             then()
+
+        self._happen(run, scope, over)
 
     def _end(self, block, scope: Scope, then: Then, died: Then) -> None:
         run = Run(self, scope, block, then, died)
@@ -628,15 +683,42 @@ class Reference:
             scope.way_ended()
         elif block.event.kind == "cancel":
             self._cancel(run, scope)
-        elif block.event.kind == "compensation":
-            self._undo(run, self._take(scope, None), over)
         else:
-            self._happen(block, scope)
-            if run.alive:
-                over()
+            self._happen(run, scope, over)
 
-    def _happen(self, block, scope: Scope) -> None:
-        event = block.event
+    def _happen(self, run: Run, scope: Scope, over: Then) -> None:
+        """All that a throw throws, one after the other, as long as it is not interrupted."""
+        parts = run.block.event.parts or (run.block.event,)
+
+        def step(number: int) -> None:
+            if not run.alive:
+                return
+            if number == len(parts):
+                over()
+            elif parts[number].kind == "compensation":
+                self._compensate(run, scope, parts[number], lambda: step(number + 1))
+            else:
+                self._happens(parts[number], scope)
+                step(number + 1)
+
+        step(0)
+
+    def _compensate(self, run: Run, scope: Scope, event: Event, then: Then) -> None:
+        records = self._take(scope, event.name)
+        if event.beside and records:
+            beside = Run(self, scope, run.block, _nothing)
+            scope.ways += 1
+
+            def undone() -> None:
+                beside.gone()
+                scope.way_ended()
+
+            self._undo(beside, records, undone)
+            then()
+        else:
+            self._undo(run, records, then)
+
+    def _happens(self, event: Event, scope: Scope) -> None:
         if event.kind == "escalation":
             self.throw("escalation", event.name, scope, None, {})
         elif event.kind == "signal":
@@ -682,33 +764,42 @@ class Reference:
             scope = here.scope
 
     # --- undoing ----------------------------------------------------------------------------------
-    def _take(self, scope: Scope, aimed: str | None) -> list[tuple[Task, Scope]]:
+    def _take(self, scope: Scope, aimed: str | None) -> list[tuple[Task | EventSub, Scope]]:
         """What was done in a scope, last first; from an event sub-process, of the scope around it."""
         if aimed is not None and aimed not in blocks.NAMES:
-            found = [one for one in scope.done if not isinstance(one, Scope) and one[0].undoes == aimed]
+            found = [one for one in scope.done if aimed == (one.block.id if isinstance(one, Scope) else one[0].undoes)]
             scope.done = [one for one in scope.done if one not in found]
-            return found[::-1]
+            return self._each(found)
         if scope.owner is not None and isinstance(scope.owner.block, EventSub):
             scope = scope.owner.scope
         return self._records(scope)
 
-    def _records(self, scope: Scope) -> list[tuple[Task, Scope]]:
+    def _records(self, scope: Scope) -> list[tuple[Task | EventSub, Scope]]:
         done, scope.done = scope.done, []
-        found = []
+        return self._each(done)
+
+    def _each(self, done: list[tuple[Task, Scope] | Scope]) -> list[tuple[Task | EventSub, Scope]]:
+        """Last first; a sub-process that says itself how it is undone is undone in no other way."""
+        found: list[tuple[Task | EventSub, Scope]] = []
         for one in reversed(done):
-            found += self._records(one) if isinstance(one, Scope) else [one]
+            if isinstance(one, Scope):
+                found += [(one.undone_by, one)] if one.undone_by else self._records(one)
+            else:
+                found.append(one)
         return found
 
-    def _undo(self, run: Run, records: list[tuple[Task, Scope]], then: Then) -> None:
+    def _undo(self, run: Run, records: list[tuple[Task | EventSub, Scope]], then: Then) -> None:
         def step(number: int) -> None:
             run.undoing = None
             if number == len(records):
-                run.gone()
                 then()
                 return
-            task, scope = records[number]
-            run.undoing = Run(self, scope, task, lambda: step(number + 1))
-            run.undoing.enter()
+            handler, scope = records[number]
+            run.undoing = Run(self, scope, handler, lambda: step(number + 1))
+            if isinstance(handler, EventSub):
+                run.undoing.enter_event_sub({})
+            else:
+                run.undoing.enter()
 
         step(0)
 

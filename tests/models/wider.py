@@ -2,7 +2,9 @@
 
 Ad-hoc sub-processes, complex gateways, activities that split, events with several definitions, event
 sub-processes inside event sub-processes, data objects, decisions, compensation of one activity, loops that
-ask first or have a limit, numbers of times, and several ways to begin. What comes late at a complex gateway
+ask first or have a limit, numbers of times, and several ways to begin; compensation that nobody waits for
+or that a sub-process brings itself, data stores, results of ad-hoc work and work that an expression begins,
+filtered conditions, several throws in one, and what follows when all that was late has come. What comes late at a complex gateway
 would come again in a loop, so none stands in one.
 """
 
@@ -13,10 +15,12 @@ from dataclasses import replace
 from tests.models.blocks import (
     NAMES,
     OBJECT,
+    STORES,
     AdHoc,
     And,
     Block,
     Catcher,
+    End,
     Event,
     EventSub,
     Many,
@@ -24,12 +28,16 @@ from tests.models.blocks import (
     Or,
     Seq,
     Some,
+    Sub,
     Task,
     Throw,
 )
-from tests.models.generator import Generator, Place
+from tests.models.generator import POOL, Generator, Place
 
-MORE = ("adhoc", "some", "split", "multiple", "nested", "objects", "rule", "aimed", "none", "starts", "counted")
+MORE = (
+    "adhoc", "some", "split", "multiple", "nested", "objects", "rule", "aimed", "none", "starts", "counted",
+    "beside", "stores", "collected", "expressed", "filtered", "late", "several", "undoes", "mapped",
+)  # fmt: skip
 
 
 def wide_model(seed: int) -> Model:
@@ -89,11 +97,30 @@ class Wider(Generator):
             one.kind = "rule"
         if one.kind == "call" and one.many is None and self.one_in(3):
             one.mapped = True
+        if "mapped" in self.on and one.many and one.kind in ("user", "service", "call") and self.one_in(2):
+            one.mapped = True
         if "objects" in self.on and one.kind in ("user", "service", "manual") and not one.many and not one.mapped:
             one.stored = self.object()
+        if "stores" in self.on and one.kind in ("user", "service", "manual") and not (one.many or one.mapped or one.stored):
+            one.kept = self.chance.choice((None, *STORES))
         if one.undo is not None and self.undoable[-1] is not None:
             self.undoable[-1].append(one.id)
         return one
+
+    def sub(self, place: Place) -> Sub:
+        one = super().sub(place)
+        if {"undoes", "compensation"} <= self.on and self.one_in(2):
+            one.undone_by = self.undoing()
+            if self.undoable[-1] is not None:
+                self.undoable[-1].append(one.id)
+        return one
+
+    def undoing(self) -> EventSub:
+        """A sub-process's own way of being undone; what was done in it is undone only where this says so."""
+        body: list[Block] = [Task(self.id("undo"), self.chance.choice(("user", "script", "service")))]
+        if self.one_in(2):
+            body.append(Throw(self.id("w"), Event("compensation", beside=self.one_in(2))))
+        return EventSub(self.id("es"), Event("compensation"), True, Seq(body))
 
     def object(self) -> str | None:
         here = self.objects[-1]
@@ -110,19 +137,30 @@ class Wider(Generator):
         if one.kind == "loop":
             most = self.chance.choice((None, 1, 2, 3))
             return replace(one, items=(0,) * self.chance.randint(0, 3), before=self.one_in(2), most=most)
-        return replace(one, counted=True)
+        return replace(one, counted=True, by=self.chance.choice(self.counters(one)))
+
+    def counters(self, one: Many) -> tuple[str, ...]:
+        """One after the other none is active when it is asked."""
+        return ("completed", "active", "terminated") if one.kind == "parallel" else ("completed", "terminated")
 
     def adhoc(self, place: Place) -> AdHoc:
         items = [[self.inner() for _ in range(self.chance.choice((1, 1, 2)))] for _ in range(self.chance.randint(1, 3))]
         until = self.test() if self.one_in(2) else None
-        return AdHoc(self.id("s"), items, self.one_in(2), until, self.one_in(2), self.catchers(place))
+        one = AdHoc(self.id("s"), items, self.one_in(2), until, self.one_in(2), self.catchers(place))
+        if "collected" in self.on and self.one_in(2) and not place.plain:
+            one.results = self.id("r")
+            self.locals[-1][one.results] = "null"
+        if "expressed" in self.on and self.one_in(2):
+            one.until, one.begins = None, tuple(self.chance.choices([item[0].id for item in items], k=self.chance.randint(0, 3)))
+        return one
 
     def inner(self) -> Task:
         return Task(self.id("t"), self.chance.choice(("user", "user", "service", "script")))
 
     def some(self, place: Place) -> Some:
         branches = [self.seq(place.deeper(may_die=False)) for _ in range(self.chance.randint(2, 3))]
-        return Some(self.id("j"), branches, self.chance.randint(1, len(branches)))
+        late = self.handler(place, False) if "late" in self.on and self.one_in(2) else None
+        return Some(self.id("j"), branches, self.chance.randint(1, len(branches)), late)
 
     def split(self, place: Place) -> And | Or:
         one = self.and_(place) if self.one_in(2) else self.or_(place)
@@ -135,9 +173,26 @@ class Wider(Generator):
     def thrown(self, place: Place) -> Seq:
         seq = super().thrown(place)
         throw = seq.parts[-1]
-        if throw.event.kind == "compensation" and "aimed" in self.on and self.undoable[-1]:
-            throw.event = Event("compensation", self.chance.choice(self.undoable[-1]))
+        seq.parts[-1] = Throw(throw.id, self.happening(throw.event, {"message", "escalation", "signal", "compensation"}))
         return seq
+
+    def end(self, place: Place) -> End | None:
+        end = super().end(place)
+        if end is not None and end.event.kind in ("escalation", "signal", "compensation"):
+            end.event = self.happening(end.event, {"message", "escalation", "signal"})
+        return end
+
+    def happening(self, event: Event, more: set[str]) -> Event:
+        """What is thrown, perhaps with something else, perhaps at one activity, perhaps beside."""
+        if event.kind == "compensation" and "aimed" in self.on and self.undoable[-1] and self.one_in(2):
+            event = replace(event, name=self.chance.choice(self.undoable[-1]))
+        if event.kind == "compensation" and "beside" in self.on:
+            event = replace(event, beside=self.one_in(2))
+        if "several" not in self.on or self.one_in(2) or not (more := sorted(more & self.on - {event.kind})):
+            return event
+        parts = [event, self.event(self.chance.choice(more))]
+        self.chance.shuffle(parts)
+        return Event("multiple", parts=tuple(parts))
 
     # --- events -----------------------------------------------------------------------------------
     def catchers(self, place: Place, sure: str | None = None) -> list[Catcher]:
@@ -158,6 +213,9 @@ class Wider(Generator):
 
     def caught(self, more: set[str]) -> Event:
         event = super().caught(more)
+        if event.kind == "conditional" and "filtered" in self.on and self.one_in(2):
+            only = tuple(self.chance.sample(POOL, self.chance.randint(0, 2)))
+            return replace(event, only=only, change=self.chance.choice(("", "update", "create", "create, update")))
         if "multiple" not in self.on or event.kind in ("error", "escalation") or self.one_in(2):
             return event
         whole = self.one_in(2)
