@@ -13,7 +13,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 
 from engine import (
     access,
@@ -32,7 +32,7 @@ from engine import (
     tasks,
 )
 from engine.errors import Conflict, Invalid, NotFound, Problem
-from engine.schema import counter, document, incident, instance, job
+from engine.schema import counter, document, incident, instance, job, subscription
 from engine.services import BpmnError
 
 #: variables that every case starts with and that no called process hands back
@@ -332,12 +332,29 @@ def migrate(work, instance_id: str, definition_id: str, reason: str, mapping: di
     store.change(work, loaded, definition_id=definition_id)
     names = {key: mapping.get(key, key) for key in old.elements}
     tasks.rename(work, instance_id, definition_id, {key: new.elements[to] for key, to in names.items() if to in new.elements})
+    _rename(work, instance_id, mapping)
     _say(work, loaded, "case.migrated", reason, data={
         "old": before, "new": definition_id, "mapping": mapping,
         "versions": [repository.get(work, one)["version"] for one in (before, definition_id)],
     })  # fmt: skip
     settle(work, loaded)
     return loaded.row
+
+
+def _rename(work, instance_id: str, mapping: dict[str, str]) -> None:
+    """What else waits for a case that was moved stands at the elements of its new version."""
+    for table in (job, subscription, incident) if mapping else ():
+        mine = table.c.instance_id == instance_id, table.c.element_id.in_(mapping)
+        new = case(mapping, value=table.c.element_id)
+        work.execute(update(table).where(*mine).values(element_id=new))
+
+
+def changes_told(work, instance_ids: list[str], before: str, to: str, mapping: dict[str, str]) -> dict[str, list[Problem]]:
+    """What will be another for many instances though they can be moved: id -> the messages and signals they wait for."""
+    access.require(work, "repair", "instance", None)
+    old, new = repository.process(work, before), repository.process(work, to)
+    told = ((one, bpmn.migration.renamed(state, old, new, mapping)) for one, state in store.states(work, instance_ids))
+    return {one: said for one, said in told if said}
 
 
 def resolve(work, incident_id: str, action: str, reason: str, variables: dict[str, Any] | None = None) -> None:

@@ -155,7 +155,7 @@ def refusal(work, verb: str, row) -> Refused | None:
     if row["state"] not in states:
         return Conflict(_WRONG_STATE[row["state"]] if verb != "release" else NOT_CLAIMED, task=row["name"])
     if row["instance_state"] == "suspended":
-        return Conflict("The case is suspended; it must be resumed first.")
+        return Conflict(RESTS)
     if verb in ("complete", "return") and row["owner_id"] and work.actor.kind != "system":
         return Conflict("Task '%(task)s' was delegated to you: hand it back instead.", task=row["name"])
     if verb == "delegate" and row["owner_id"]:
@@ -184,6 +184,7 @@ def _asked_before(work, row) -> bool:
     return work.execute(select(task.c.id).where(*pending).limit(1)).first() is not None
 
 
+RESTS = "The case is suspended; it must be resumed first."
 ASKED_TO_SIGN = "You were asked to sign '%(task)s': agree or disagree."
 NOT_CLAIMED = "Task '%(task)s' is not claimed."
 _WRONG_STATE = {
@@ -282,6 +283,8 @@ def hand_back(work, task_id: str, note: str = ""):
 def save_draft(work, task_id: str, answers: dict[str, Any]):
     """Keep a half-filled form; nothing is checked but that its fields are the form's."""
     row = get(work, task_id)
+    if row["instance_state"] == "suspended":
+        raise Conflict(RESTS)
     if row["state"] not in LIVE or row["assignee_id"] != _me(work):
         raise Conflict("Only who holds task '%(task)s' can save a draft of it.", task=row["name"])
     kept = forms.cut(forms.load(work, row["form_digest"]), answers) if row["form_digest"] else {}

@@ -191,7 +191,7 @@ def _broadcast(work, job: Job) -> None:
 def _start(work, job: Job) -> None:
     """A timer start event: one instance per firing, and the next firing counts from this one's due moment."""
     jobs.done(work, job)
-    following, payload = bpmn.next_start(job.payload, job.due_at, work.calendar.zone)
+    following, payload = bpmn.next_start(job.payload, job.due_at, work.now, work.calendar.zone)
     if following is not None:
         jobs.schedule(
             work, "start", following, definition_id=job.definition_id, element_id=job.element_id, payload=payload

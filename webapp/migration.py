@@ -1,9 +1,9 @@
 """Moving cases to another version of their process.
 
-The page shows beforehand, for one case or for every running case of a version, what stands at a step that
-the other version does not have, and lets an operator say which step takes its place; what has the same kind
-and name is proposed. Only then does it offer to move. Moving many is a batch: one that cannot holds up none
-of the others.
+The page shows beforehand, for one case or for every running case of a version, what stands at a step that the
+other version does not have and which messages will be waited for under another name, and lets an operator say
+which step takes its place; what has the same kind and name is proposed. Only then does it offer to move.
+Moving many is a batch: one that cannot holds up none of the others.
 """
 
 from __future__ import annotations
@@ -83,20 +83,22 @@ def _page(work, definition_id: str, ids: list[str]) -> dict:
     chosen = next((one for one in others if one["id"] == request.args.get("to")), others[0] if others else None)
     found = {"row": row, "others": others, "to": chosen, "count": len(ids)}
     if chosen is None:
-        return found | {"fits": 0, "misfits": [], "places": [], "mapping": {}}
+        return found | {"fits": 0, "misfits": [], "places": [], "mapping": {}, "told": []}
     mapping = _mapping()
     if not mapping and "checked" not in request.args:
         mapping = runtime.places_taken(work, definition_id, chosen["id"])
     misfits = runtime.misfits_of(work, ids, definition_id, chosen["id"], mapping)
+    fitting = [one for one in ids if one not in misfits]
     return found | {
         "mapping": mapping, "fits": len(ids) - len(misfits), "unfit": len(misfits), "why": _why(misfits),
+        "told": _why(runtime.changes_told(work, fitting, definition_id, chosen["id"], mapping)),
         "misfits": [(cases.one(work, one), problems) for one, problems in list(misfits.items())[:TOLD]],
         "places": _places(work, definition_id, chosen["id"], misfits, mapping),
     }  # fmt: skip
 
 
 def _why(misfits: dict) -> list[tuple]:
-    """(problem, how many cases it holds back), the most frequent first."""
+    """(problem, how many cases it concerns), the most frequent first."""
     counted = Counter(problem for problems in misfits.values() for problem in set(problems))
     return sorted(counted.items(), key=lambda one: (-one[1], one[0].where))
 

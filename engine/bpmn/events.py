@@ -154,7 +154,7 @@ class Catch(Node):
         wait = run.waits.get(arm.id)
         if wait is None or wait.kind != "timer":
             return
-        following = timers.again(arm.memo["cycle"], wait.due, run.world.zone)
+        following = timers.again(arm.memo["cycle"], wait.due, run.world.now, run.world.zone)
         run.unwait(arm)
         if following is not None:
             due, arm.memo["cycle"] = following

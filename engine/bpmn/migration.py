@@ -61,6 +61,39 @@ def check(state: State, old: Process, new: Process, mapping: Mapping[str, str]) 
     return problems
 
 
+def renamed(state: State, old: Process, new: Process, mapping: Mapping[str, str]) -> list[Problem]:
+    """Of an instance that can be migrated, each message and signal that it will wait for under another name."""
+    told = {}
+    for row in state.tokens:
+        wait = row.data.get("wait", {})
+        target = new.elements.get(mapping.get(row.element_id, row.element_id))
+        if wait.get("kind") not in _RENAMED or target is None:
+            continue
+        now, then = wait[f"{wait['kind']}_name"], _fixed_name(target, row.data)
+        if then is not None and then != now:
+            name = old.elements[row.element_id].name or row.element_id
+            params = (("name", name), ("old", now), ("new", then))
+            told[row.element_id, now] = Problem(
+                row.element_id, "migration.renamed", _RENAMED[wait["kind"]], "info", params=params
+            )
+    return [told[key] for key in sorted(told)]
+
+
+_RENAMED = {
+    "message": "'%(name)s' waits for message '%(old)s' now and for '%(new)s' afterwards; "
+    "one that is called '%(old)s' no longer reaches it.",
+    "signal": "'%(name)s' waits for signal '%(old)s' now and for '%(new)s' afterwards; "
+    "one that is called '%(old)s' no longer reaches it.",
+}
+
+
+def _fixed_name(element: Element, memo: Mapping) -> str | None:
+    """The name that an element waits for, unless its model computes it."""
+    arm = memo.get("arm", 0)
+    name = element.events[arm].name if arm < len(element.events) else None
+    return name.fixed if name is not None else None
+
+
 def migrate(
     state: State, old: Process, new: Process, world, mapping: Mapping[str, str], limits: Limits = LIMITS
 ) -> Execution:
@@ -167,11 +200,11 @@ def _listen_anew(run: Execution, token: Token, wait) -> None:
     events = token.element.events
     if not events:
         return
-    event = events[token.memo.get("arm", 0)]
     kept = wait.message_name if wait.kind == "message" else wait.signal_name
-    if event.name is not None and event.name.fixed is not None and event.name.fixed != kept:
+    name = _fixed_name(token.element, token.memo)
+    if name is not None and name != kept:
         run.unwait(token)
-        token.task_spec.wait_for(run, token, event)
+        token.task_spec.wait_for(run, token, events[token.memo.get("arm", 0)])
 
 
 def _align_scope(run: Execution, scope: Scope) -> None:

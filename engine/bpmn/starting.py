@@ -38,6 +38,8 @@ def first_start(start: Start, now: datetime, zone: tzinfo) -> tuple[datetime, di
     return max(due, now) if start.timer == "date" else due, memo
 
 
-def next_start(payload: dict[str, Any], was_due: datetime, zone: tzinfo) -> tuple[datetime | None, dict[str, Any]]:
+def next_start(
+    payload: dict[str, Any], was_due: datetime, now: datetime, zone: tzinfo
+) -> tuple[datetime | None, dict[str, Any]]:
     """The following moment and payload, counted from when it was due; (None, {}) when it was the last."""
-    return timers.again(payload, was_due, zone) or (None, {})
+    return timers.again(payload, was_due, now, zone) or (None, {})

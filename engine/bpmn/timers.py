@@ -109,30 +109,41 @@ def due(kind: str, value: Any, now: datetime, zone: tzinfo, working=None) -> tup
     if kind == "duration":
         return _near(_after_duration(value, now, zone, working), now), {}
     found = cycle(_cycle_text(value), zone)
-    first = _not_past(found, now, zone) if found.first else after(now, found.every, zone)
+    first = _not_past(found, now, zone)[0] if found.first else after(now, found.every, zone)
     return _near(first, now), {"left": found.left, "every": found.every}
 
 
-def _not_past(found: Cycle, now: datetime, zone: tzinfo) -> datetime:
-    """The first moment of a cycle that has not passed; as in Camunda 8, what was before is not made up for."""
+def _not_past(found: Cycle, now: datetime, zone: tzinfo) -> tuple[datetime, int]:
+    """The first moment of a cycle that has not passed, and which one it is, counted from 0.
+
+    As in Camunda 8, what was before is not made up for.
+    """
     first, span = found.first, duration(found.every)
     length = after(first, found.every, zone) - first
     passed = (now - first - timedelta(hours=2)) / length
     count = max(0, int(passed * (0.88 if span.months or span.years else 1)))  # months differ in length
     while first < now:
-        first = _plus(found.first, span * count, zone)
         count += 1
-    return first
+        first = _plus(found.first, span * count, zone)
+    return first, count
 
 
-def again(memo: dict[str, Any], was_due: datetime, zone: tzinfo) -> tuple[datetime, dict[str, Any]] | None:
-    """The next moment of a cycle that was due at `was_due`, counted from there; None when it is over."""
+def again(memo: dict[str, Any], was_due: datetime, now: datetime, zone: tzinfo) -> tuple[datetime, dict[str, Any]] | None:
+    """The next moment of a cycle that was due at `was_due`, counted from there; None when it is over.
+
+    Moments that have passed meanwhile (a case that rested, an outage) have happened with the one of `was_due`.
+    """
     if "every" not in memo:
         return None
-    left = memo["left"]
-    if left is not None and left <= 1:
+    every, left = memo["every"], memo["left"]
+    at, passed = after(was_due, every, zone), 1
+    if at <= now and is_cron(every):
+        at = after(now, every, zone)
+    elif at <= now:
+        at, passed = _not_past(Cycle(left, every, was_due), now + timedelta(microseconds=1), zone)
+    if left is not None and left <= passed:
         return None
-    return after(was_due, memo["every"], zone), {"left": None if left is None else left - 1, "every": memo["every"]}
+    return at, {"left": None if left is None else left - passed, "every": every}
 
 
 class _Someday:

@@ -285,7 +285,7 @@ def test_12_the_moments_of_a_timer_start_are_counted_from_when_they_were_due():
     process = process_of(model(start("daily", timer("R3/P1D", "Cycle")), end(), path("daily", "end")))
     due, memo = bpmn.first_start(process.starts[0], MONDAY, SHANGHAI)
     moments = [due]
-    while (following := bpmn.next_start(memo, moments[-1], SHANGHAI))[0] is not None:
+    while (following := bpmn.next_start(memo, moments[-1], moments[-1], SHANGHAI))[0] is not None:
         moments.append(following[0])
         memo = following[1]
     assert moments == [MONDAY + timedelta(days=n) for n in (1, 2, 3)]

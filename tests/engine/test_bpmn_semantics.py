@@ -221,7 +221,7 @@ def test_25_feel_that_can_give_no_timer_is_refused_when_the_model_is_read(said, 
 def test_12_a_date_that_has_passed_starts_an_instance_at_once():
     process = process_of(model(start("once", timer("2020-01-01T00:00:00Z", "Date")), end(), path("once", "end")))
     assert bpmn.first_start(process.starts[0], MONDAY, SHANGHAI) == (MONDAY, {})
-    assert bpmn.next_start({}, MONDAY, SHANGHAI) == (None, {})
+    assert bpmn.next_start({}, MONDAY, MONDAY, SHANGHAI) == (None, {})
 
 
 # === beginning ======================================================================================

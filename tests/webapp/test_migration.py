@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine import cases, people, repository
+from engine import cases, people, repository, runtime
 from engine.worker import Worker
+from tests.engine import small
 from tests.webapp import visitor
 from tests.webapp.visitor import KEY, MODEL, Visitor, ask_for_leave
 from webapp import create_app
@@ -180,3 +181,23 @@ def test_a_case_that_has_ended_and_a_process_of_one_version_say_so(demo, app):
     assert "There is no other version of this process." in ada.get(f"/cases/{case}/migration").text
     ada.post(f"/cases/{case}/cancel", {"reason": "Not needed."})
     ada.get(f"/cases/{case}/migration", 409)
+
+
+def test_a_message_that_will_be_called_otherwise_is_told_before_the_move(demo, app):
+    def drawn(name: str) -> bytes:
+        body = (
+            '<bpmn:startEvent id="s"/><bpmn:endEvent id="e"/><bpmn:intermediateCatchEvent id="c" name="Wait for it">'
+            '<bpmn:messageEventDefinition messageRef="m"/></bpmn:intermediateCatchEvent>'
+        )
+        return small.model(body + small.flow("s", "c") + small.flow("c", "e"), "waits", small.message("m", name, "=case.id"))
+
+    with demo.work(people.SYSTEM) as work:
+        repository.deploy(work, {"waits.bpmn": drawn("Old name")})
+        case = runtime.start_by(work, repository.latest(work, "waits"), "s", {})["id"]
+        repository.deploy(work, {"waits.bpmn": drawn("New name")})
+    ada = Visitor(app, "ada")
+    for page in (ada.get(f"/cases/{case}/migration"), ada.get(f"/definitions/{row_of(demo, case)['definition_id']}/migration")):
+        assert "waits for message &#39;Old name&#39; now and for &#39;New name&#39; afterwards" in page.text or (
+            "waits for message 'Old name' now and for 'New name' afterwards" in page.text
+        )
+        assert page.all("#reason-migrate")
