@@ -129,7 +129,7 @@ NAMED = frozenset({"decision", "input", "output", "businessKnowledgeModel", "ann
 
 
 def decisions(fileobj, keywords, comment_tags, options) -> Found:
-    """Names and column labels of a DMN model, annotations of its rules, sentences in its output cells."""
+    """Names and column labels of a DMN model, annotations of its rules, names and sentences in its output cells."""
     for element in _elements(fileobj):
         kind = _local(element)
         text = element.get("label" if kind in ("input", "output") else "name")
@@ -145,8 +145,18 @@ def _cell(element) -> Found:
         yield element.sourceline, None, _flat(element.text), []
     elif parent in ("outputEntry", "literalExpression"):
         for text in re.findall(r'"([^"\\]+)"', element.text):
-            if SENTENCE.match(text):
+            if SENTENCE.match(text) or _is_name(element.getparent()):
                 yield element.sourceline, None, text, []
+
+
+def _is_name(entry) -> bool:
+    """Whether an output cell stands in a column of names, which people read as they are."""
+    rule = entry.getparent()
+    if _local(entry) != "outputEntry" or _local(rule) != "rule":
+        return False
+    columns = [one for one in rule.getparent() if isinstance(one.tag, str) and _local(one) == "output"]
+    cells = [one for one in rule if isinstance(one.tag, str) and _local(one) == "outputEntry"]
+    return columns[cells.index(entry)].get("name") == "name"
 
 
 def _elements(fileobj) -> Iterable:
