@@ -217,3 +217,19 @@ def test_a_token_is_offered_only_the_places_to_which_it_may_be_moved(demo, app):
     ada.post(f"/cases/{case}/move", {"token": token, "element": "note", "reason": "Decided on paper."})
     with demo.read(people.SYSTEM) as work:
         assert [one.element_id for one in runtime.load(work, case).execution.waits.values()] == ["note"]
+
+
+def test_who_starts_a_process_with_several_beginnings_chooses_one(demo, app):
+    body = "".join(
+        f'<bpmn:startEvent id="s{n}" name="By {n}"/>' + small.task_of(f"t{n}", "ada") + small.flow(f"s{n}", f"t{n}")
+        + f'<bpmn:endEvent id="e{n}"/>' + small.flow(f"t{n}", f"e{n}") for n in ("post", "phone")
+    )  # fmt: skip
+    with demo.work(people.SYSTEM) as work:
+        repository.deploy(work, {"ways.bpmn": small.model(body, "ways")})
+    ada = Visitor(app, "ada")
+    assert [one.get("value") for one in ada.get("/start/ways").all("select[name=begin_at] option")] == ["spost", "sphone"]
+    begun = ada.post("/start/ways", {"begin_at": "sphone"})
+    case = page_of(begun).rsplit("/", 1)[-1]
+    with demo.read(people.SYSTEM) as work:
+        assert [one.element_id for one in runtime.load(work, case).execution.waits.values()] == ["tphone"]
+    ada.post("/start/ways", {"begin_at": "tphone"}, 404)
