@@ -90,6 +90,8 @@ def _shapes(rows: Rows, folder: Path, share: int) -> None:
         _say(rows, f"starts, up to {count} cases", ours.many_starts(platform, actor, count), "starts/s")
         _say(rows, f"inbox page over {count} tasks", ours.inbox(platform, actor) * 1000, "ms")
         _say(rows, "memory of 1000 live instances", ours.memory(platform, actor, 1000 // share), "MiB")
+        for verb, rate in ours.many_cases(platform, actor, 1000 // share).items():
+            _say(rows, f"{verb} many cases", rate, "cases/s", ratio_to=f"starts, up to {count} cases")
 
 
 if __name__ == "__main__":

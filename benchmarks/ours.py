@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import models
-from engine import people, repository, runtime, tasks
+from engine import batches, people, repository, runtime, tasks
 from engine.assembly import open_platform
 from engine.platform import HOME, Settings
 from tests.services import free_port
@@ -164,6 +164,31 @@ def many_starts(platform, actor, count: int) -> float:
     for _ in range(count):
         start(platform, actor, "bench_chain", {"go": True})
     return count / (time.perf_counter() - began)
+
+
+def many_cases(platform, actor, count: int) -> dict[str, float]:
+    """Cases per second of an act on many of them, a transaction for each: rest, go on, move to a new version."""
+    with platform.work(people.SYSTEM) as work:
+        before = repository.latest(work, "bench_chain")["id"]
+        newer = models.chain(ours=True).replace(b'id="bench_chain" name="bench_chain"', b'id="bench_chain" name="Newer"')
+        repository.deploy(work, {"chain.bpmn": newer})
+        after = repository.latest(work, "bench_chain")["id"]
+    assert after != before
+    return {verb: _act(platform, actor, verb, before, after, count) for verb in ("suspend", "resume", "migrate")}
+
+
+def _act(platform, actor, verb: str, before: str, after: str, count: int) -> float:
+    with platform.work(actor) as work:
+        ids = batches.chosen(work, verb, definition_id=before)[:count]
+        to = after if verb == "migrate" else None
+        batch_id = batches.begin(work, verb, ids, "Measured.", definition_id=to)
+    began = time.perf_counter()
+    while batches.portion(platform, batch_id):
+        pass
+    seconds = time.perf_counter() - began
+    with platform.read(actor) as work:
+        assert batches.one(work, batch_id)["done"] == len(ids)
+    return len(ids) / seconds
 
 
 def inbox(platform, actor, times: int = 31) -> float:

@@ -21,7 +21,6 @@ from engine.schema import (
     definition,
     document,
     event,
-    form,
     incident,
     instance,
     job,
@@ -170,7 +169,7 @@ def variables(work, instance_id: str) -> list[dict[str, Any]]:
     Rows: {"scope", "element_id", "name", "value", "classification", "masked"}.
     """
     row = one(work, instance_id)
-    classes = _classes(work, row)
+    classes = forms.classes(work, row["root_id"])
     state = runtime.load(work, instance_id).execution.state()
     found = []
     for scope in sorted(state.scopes, key=lambda s: s.id):
@@ -186,8 +185,11 @@ def variables(work, instance_id: str) -> list[dict[str, Any]]:
 
 
 def corrections(work, instance_id: str) -> list[dict[str, Any]]:
-    """What was corrected by hand, oldest first: {"at", "by", "reason", "name", "old", "new", "masked"}."""
-    classes = _classes(work, one(work, instance_id))
+    """What was corrected by hand, oldest first: {"at", "by", "reason", "name", "old", "new", "masked"}.
+
+    Of a classified variable the log keeps that it was corrected, not what it was: both are masked for everybody.
+    """
+    classes = forms.classes(work, one(work, instance_id)["root_id"])
     rows = work.all(
         select(event.c.at, event.c.reason, event.c.data, person.c.name.label("by"))
         .outerjoin(person, person.c.id == event.c.actor_id)
@@ -196,7 +198,7 @@ def corrections(work, instance_id: str) -> list[dict[str, Any]]:
     )
     return [
         {"at": row["at"], "by": row["by"], "reason": row["reason"], "name": name, "old": row["data"]["old"].get(name),
-         "new": new, "masked": not access.cleared(work.actor, classes.get(name))}
+         "new": new, "masked": new == forms.HIDDEN or not access.cleared(work.actor, classes.get(name))}
         for row in rows for name, new in row["data"]["new"].items()
     ]  # fmt: skip
 
@@ -349,18 +351,6 @@ def _line(cells) -> str:
 def harmless(cell: Any) -> Any:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
-def _classes(work, row) -> dict[str, str]:
-    """Classification of each variable that a form of this case's process declares; the strictest wins."""
-    found: dict[str, str] = {}
-    order = ("public", "internal", "confidential", "secret")
-    keys = select(form.c.digest).where(form.c.key.like(f"{row['process_key']}/%"))
-    for digest in work.execute(keys).scalars():
-        for field in forms.load(work, digest).fields:
-            kind = field.classification or "internal"
-            found[field.name] = max(found.get(field.name, kind), kind, key=order.index)
-    return found
 
 
 def _log_reads(work, row, found: list[dict[str, Any]]) -> None:

@@ -23,16 +23,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker, SchemaError, ValidationError, validators
-from sqlalchemy import select
+from sqlalchemy import false, or_, select
 
 from engine import access, feel, people
 from engine.errors import Invalid, Misconfigured, NotFound, Problem
 from engine.policies import CLASSES
-from engine.schema import content, document
+from engine.schema import content, document, instance
 from engine.schema import form as form_table
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LARGEST = 256 * 1024
+#: classes of which the log keeps no value, and what stands there instead
+CLASSIFIED = ("confidential", "secret")
+HIDDEN = "•••"
 DEEPEST = 8
 MOST_FIELDS = 200
 MOST_CHOICES = 500
@@ -200,6 +203,24 @@ def prefill(form: Form, seen: Mapping[str, Any], *, now: datetime | None = None,
     run = _Run(now, zone)
     found = {one.name: _at_first(one, seen, run) for one in form.fields}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def classes(work, root_id: str) -> dict[str, str]:
+    """Class of each variable that a form of a process of this case declares, called ones too; the strictest wins."""
+    found: dict[str, str] = {}
+    keys = select(instance.c.process_key).where(instance.c.root_id == root_id).distinct()
+    of = or_(false(), *(form_table.c.key.like(f"{key}/%") for key in work.execute(keys).scalars()))
+    for digest in work.execute(select(form_table.c.digest).where(of)).scalars():
+        for one in load(work, digest).fields:
+            kind = one.classification or "internal"
+            found[one.name] = max(found.get(one.name, kind), kind, key=CLASSES.index)
+    return found
+
+
+def unclassified(work, root_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` as the log may keep them: of a classified one only that there was one."""
+    known = classes(work, root_id)
+    return {name: HIDDEN if known.get(name) in CLASSIFIED else value for name, value in values.items()}
 
 
 def see(form: Form, values: Mapping[str, Any], actor: people.Actor) -> dict[str, Any]:

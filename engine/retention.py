@@ -15,12 +15,15 @@ from sqlalchemy import delete, func, select
 from engine import access
 from engine.errors import Misconfigured
 from engine.policies import Retention
-from engine.schema import metadata
+from engine.schema import batch_item, metadata
 
 #: tables from which nothing is ever cleaned away
 KEPT = frozenset({
     "event", "chain", "archive", "person", "definition", "decision", "form", "content", "deployment", "meta",
 })  # fmt: skip
+
+#: rows that are nothing without the one that they belong to, and go with it
+PARTS = {"batch": batch_item.c.batch_id}
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ def sweep(work) -> dict[str, int]:
     for key, one in work.policies.retention.items():
         if one.act == "delete":
             table, over = _over(work, one)
+            if one.table in PARTS:
+                part = PARTS[one.table]
+                work.execute(delete(part.table).where(part.in_(select(table.c.id).where(*over))))
             gone[key] = work.execute(delete(table).where(*over)).rowcount
     swept = {key: count for key, count in gone.items() if count}
     if swept:

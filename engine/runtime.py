@@ -31,7 +31,7 @@ from engine import (
     store,
     tasks,
 )
-from engine.errors import Conflict, Invalid, NotFound, Problem
+from engine.errors import Conflict, Invalid, NotAllowed, NotFound, Problem
 from engine.schema import counter, document, incident, instance, job, subscription
 from engine.services import BpmnError
 
@@ -40,7 +40,6 @@ GIVEN = ("case", "starter")
 CALL_DEPTH = 20
 #: instances that one step may move; a process that calls itself twice would double them at each depth
 INSTANCES = 5_000
-SECRET = ("confidential", "secret")
 
 
 class World:
@@ -281,16 +280,26 @@ def set_variables(work, instance_id: str, scope_id: int, values: dict[str, Any],
     """Correct variables by hand, keeping what they were.
 
     `was`: name -> the value that whoever corrects has seen; Conflict when it is another one by now.
+    NotAllowed for a variable of a class that she may not read: she would correct what she cannot know.
     """
     loaded = _repairable(work, instance_id, reason)
+    _refuse_uncleared(work, loaded, values)
     before = loaded.execution.variables(scope_id)
     for name, seen in (was or {}).items():
         if before.get(name) != seen:
             raise Conflict("'%(name)s' was changed meanwhile. Look at its new value, then correct it again.", name=name)
     loaded.execution.set_variables(scope_id, values)
     old = {name: before.get(name) for name in values}
-    _say(work, loaded, "variables.corrected", reason, data={"scope": scope_id, "old": old, "new": values})
+    said = {key: forms.unclassified(work, loaded.row["root_id"], one) for key, one in (("old", old), ("new", values))}
+    _say(work, loaded, "variables.corrected", reason, data={"scope": scope_id, **said})
     settle(work, loaded)
+
+
+def _refuse_uncleared(work, loaded: store.Loaded, values: dict[str, Any]) -> None:
+    known = forms.classes(work, loaded.row["root_id"])
+    for name in values:
+        if not access.cleared(work.actor, known.get(name)):
+            raise NotAllowed("You are not cleared for '%(name)s', so you cannot set it either.", name=name)
 
 
 def misfits(work, instance_id: str, definition_id: str, mapping: dict[str, str] | None = None) -> list[Problem]:
@@ -368,6 +377,7 @@ def resolve(work, incident_id: str, action: str, reason: str, variables: dict[st
     if action not in ("retry", "skip"):
         raise Invalid("Say whether the incident is to be retried or skipped.")
     loaded = _repairable(work, row["instance_id"], reason)
+    _refuse_uncleared(work, loaded, variables or {})
     work.execute(
         update(incident)
         .where(incident.c.id == incident_id)
@@ -841,7 +851,7 @@ def _begin(work, definition_row, variables: dict[str, Any], *, business_key=None
     loaded = store.create(work, row, execution)
     _say(work, loaded, "case.started", None, data={
         "process": definition_row["key"], "version": definition_row["version"], "number": number,
-        "variables": _unclassified(work, definition_row["id"], variables), "caller": caller.id if caller else None,
+        "variables": _unclassified(work, loaded, variables), "caller": caller.id if caller else None,
     })  # fmt: skip
     return loaded
 
@@ -903,16 +913,15 @@ def _values(work, loaded: store.Loaded, row, form, answers: dict[str, Any]) -> d
     return values
 
 
-def _unclassified(work, definition_id: str, variables: dict[str, Any]) -> dict[str, Any]:
-    form, _ = repository.start_form(work, definition_id)
+def _unclassified(work, loaded: store.Loaded, variables: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in variables.items() if name not in GIVEN}
-    return _said(form, kept, None)["answers"] if form else kept
+    return forms.unclassified(work, loaded.row["root_id"], kept) if kept else kept
 
 
 def _said(form, values: dict[str, Any], outcome: str | None) -> dict[str, Any]:
     """What the log keeps of an answer: everything but classified fields, of which it keeps that they were given."""
-    hidden = {field.name for field in form.fields if field.classification in SECRET} if form else set()
-    answers = {name: "•••" if name in hidden else value for name, value in values.items()}
+    hidden = {field.name for field in form.fields if field.classification in forms.CLASSIFIED} if form else set()
+    answers = {name: forms.HIDDEN if name in hidden else value for name, value in values.items()}
     return {"answers": answers, "outcome": outcome, "opinion": values.get("opinion")}
 
 

@@ -271,10 +271,11 @@ def hand_back(work, task_id: str, note: str = ""):
     """Return a delegated task to its owner, with what she entered as the draft."""
     row = _for(work, "hand_back", task_id)
     change(work, row, assignee_id=row["owner_id"], owner_id=None)
+    said = forms.unclassified(work, row["root_id"], row["draft"] or {})
     work.record(
         "task.handed-back",
         reason=note or None,
-        data={"old": row["assignee_id"], "new": row["owner_id"], "draft": row["draft"] or {}},
+        data={"old": row["assignee_id"], "new": row["owner_id"], "draft": said},
         **place(row),
     )
     return find(work, task_id)

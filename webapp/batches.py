@@ -39,9 +39,10 @@ def show(batch_id: str):
 @pages.get("/batches/<batch_id>/fragment")
 def fragment(batch_id: str):
     with reading() as work:
-        again = "running" in request.args  # its page still offers to stop it
-        response = make_response(render_template("batch_live.html", again=again, **_batch(work, batch_id)))
-    response.add_etag(weak=True)
+        found = _batch(work, batch_id)
+        response = make_response(render_template("batch_live.html", **found))
+    # not of the page itself: its forms hold a token that is another one each time
+    response.set_etag("-".join(str(found["row"][one]) for one in ("state", "done", "refused", "waiting")), weak=True)
     return response.make_conditional(request)
 
 

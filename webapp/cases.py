@@ -171,12 +171,14 @@ def _papers(work, case_id: str) -> dict:
 
 def _technical(work, case_id: str) -> dict:
     row = cases.one(work, case_id)
-    waiting = runtime.load(work, case_id).execution.waits.values() if row["state"] in ("active", "suspended") else ()
+    execution = runtime.load(work, case_id).execution
+    waiting = execution.waits.values() if row["state"] in ("active", "suspended") else ()
     access.require(work, "see", "job", row)
     return {
         "jobs": cases.jobs_of(work, row["root_id"]), "waits": list(waiting),
+        "places": [(one, places) for one in waiting if (places := execution.may_move_to(one.token))],
         "settled": cases.incidents(work, root_id=row["root_id"], state="resolved"),
-        "elements": sorted((k, e.name or k) for k, e in repository.process(work, row["definition_id"]).elements.items()),
+        "elements": [(k, e.name or k) for k, e in repository.process(work, row["definition_id"]).elements.items()],
     }  # fmt: skip
 
 

@@ -56,13 +56,14 @@ def _page(work, key: str, given: dict | None = None, refused: Refused | None = N
     access.require(work, "start", "process", key)
     form, _digest = repository.start_form(work, definition["id"])
     values = {**_at_first(work, form), **(given or {})}
+    process = repository.process(work, definition["id"])
     return render_template(
-        "start_form.html",
+        "start_form.html", begins=[(s.element_id, s.name or s.element_id) for s in process.starts if s.kind == "none"],
         definition=definition, form=form, values=values, refused=refused, draft_id=draft_id,
         wrong=render.by_field(refused.problems) if refused else {}, choices=render.Choices(work),
         policy=work.policies.processes.get(key), kept=documents.of_draft(work, draft_id) if draft_id else [],
         conditions=[p for p in refused.problems if p.rule == "start.condition"] if refused else [],
-        text=repository.process(work, definition["id"]).documentation,
+        text=process.documentation,
     )  # fmt: skip
 
 
@@ -71,7 +72,9 @@ def start(key: str):
     given, draft_id = _given(key)
     try:
         with doing(once=True) as work:
-            done = work.answered or work.answer(_started(runtime.start(work, key, given, draft_id=draft_id or None)))
+            at = request.form.get("begin_at") or None
+            row = None if work.answered else runtime.start(work, key, given, draft_id=draft_id or None, element_id=at)
+            done = work.answered or work.answer(_started(row))
     except Invalid as refused:
         with reading() as work:
             return _page(work, key, given, refused, draft_id), refused.status

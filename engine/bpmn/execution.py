@@ -211,6 +211,15 @@ class Execution(Machine):
         self.drop(here)
         self.begin(target, here.scope)
 
+    def may_move_to(self, token_id: int) -> list[str]:
+        """Ids of the elements to which `move` would bring a token; none for an event that listens beside an activity."""
+        places = [one for one in self.process.elements.values() if one is not self.process.root and _may_be_entered(one)]
+        try:
+            token, _ = self._moving(token_id, places[0].id)
+        except Conflict:
+            return []
+        return [one.id for one in places if self.upward(token, one.parent) is not None]
+
     @_noting_limits
     def send_back(self, token_id: int, element_id: str) -> None:
         """Return to an earlier element: what followed it is cancelled, and compensated where the model says how."""

@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select
 
 from engine import history, people, retention
 from engine.errors import NotAllowed
-from engine.schema import draft, event, job, request
+from engine.schema import batch, batch_item, draft, event, job, request
 from tests.engine.rooms import actor, opened, person, rows
 
 
@@ -98,3 +98,19 @@ def test_only_who_administers_the_platform_may_clean_it(room):
             verb(work)
     room.clock.move(hours=1)
     assert timedelta(0) < room.clock.now - rows(room, select(event.c.at).limit(1))[0]["at"]
+
+
+def test_an_act_on_many_cases_goes_with_its_list_when_it_has_ended_and_not_before(room):
+    with room.work(people.SYSTEM) as work:
+        for state, ended in (("done", work.now), ("stopped", work.now), ("running", None)):
+            work.execute(insert(batch), {
+                "id": state, "verb": "suspend", "reason": "r", "mapping": {}, "total": 1, "state": state,
+                "created_at": work.now, "ended_at": ended,
+            })  # fmt: skip
+            work.execute(insert(batch_item), {"batch_id": state, "position": 0, "instance_id": "i", "state": "waiting"})
+    room.clock.move(days=399)
+    assert "batches" not in sweep(room)
+    room.clock.move(days=2)
+    assert sweep(room)["batches"] == 2
+    assert [row["id"] for row in rows(room, select(batch.c.id))] == ["running"]
+    assert [row["batch_id"] for row in rows(room, select(batch_item.c.batch_id))] == ["running"]

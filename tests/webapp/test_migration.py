@@ -155,9 +155,13 @@ def test_a_batch_is_stopped_and_goes_on_from_its_page(demo, app):
     Worker(demo).beat()
     assert row_of(demo, case)["state"] == "active" and "Go on" in ada.get(page_of(begun)).text
     ada.post(f"{page_of(begun)}/go_on", {"reason": "Now."})
+    running = ada.get(f"{page_of(begun)}/fragment")
+    assert "What is done stays done" in running.text
     Worker(demo).beat()
     assert row_of(demo, case)["state"] == "suspended"
-    assert ada.get(f"{page_of(begun)}/fragment").text.count("1 done") == 1
+    ended = ada.get(f"{page_of(begun)}/fragment")
+    assert ended.text.count("1 done") == 1
+    assert "What is done stays done" not in ended.text, "what is done cannot be stopped, without a reload too"
 
 
 def test_a_step_that_was_only_given_another_id_is_proposed_by_its_name(demo, app):
@@ -201,3 +205,31 @@ def test_a_message_that_will_be_called_otherwise_is_told_before_the_move(demo, a
             "waits for message 'Old name' now and for 'New name' afterwards" in page.text
         )
         assert page.all("#reason-migrate")
+
+
+def test_a_token_is_offered_only_the_places_to_which_it_may_be_moved(demo, app):
+    case, ada = ask_for_leave(demo), Visitor(app, "ada")
+    page = ada.get(f"/cases/{case}?tab=technical")
+    offered = [one.get("value") for one in page.all("select[name=element] option")]
+    assert offered == ["", "decide", "note", "noted"]
+    with demo.read(people.SYSTEM) as work:
+        (token,) = [one.token for one in runtime.load(work, case).execution.waits.values()]
+    ada.post(f"/cases/{case}/move", {"token": token, "element": "note", "reason": "Decided on paper."})
+    with demo.read(people.SYSTEM) as work:
+        assert [one.element_id for one in runtime.load(work, case).execution.waits.values()] == ["note"]
+
+
+def test_who_starts_a_process_with_several_beginnings_chooses_one(demo, app):
+    body = "".join(
+        f'<bpmn:startEvent id="s{n}" name="By {n}"/>' + small.task_of(f"t{n}", "ada") + small.flow(f"s{n}", f"t{n}")
+        + f'<bpmn:endEvent id="e{n}"/>' + small.flow(f"t{n}", f"e{n}") for n in ("post", "phone")
+    )  # fmt: skip
+    with demo.work(people.SYSTEM) as work:
+        repository.deploy(work, {"ways.bpmn": small.model(body, "ways")})
+    ada = Visitor(app, "ada")
+    assert [one.get("value") for one in ada.get("/start/ways").all("select[name=begin_at] option")] == ["spost", "sphone"]
+    begun = ada.post("/start/ways", {"begin_at": "sphone"})
+    case = page_of(begun).rsplit("/", 1)[-1]
+    with demo.read(people.SYSTEM) as work:
+        assert [one.element_id for one in runtime.load(work, case).execution.waits.values()] == ["tphone"]
+    ada.post("/start/ways", {"begin_at": "tphone"}, 404)

@@ -74,6 +74,10 @@ class Start(Schema):
     answers = Dict(keys=String(), load_default=dict, metadata={"description": "Fields of the start form"})
     business_key = String(load_default=None, validate=Length(max=400))
     title = String(load_default=None, validate=Length(max=400))
+    element_id = String(
+        load_default=None, validate=Length(max=400),
+        metadata={"description": "At which start event, where people may begin the process at several"},
+    )  # fmt: skip
 
 
 class BulkStart(Schema):

@@ -276,8 +276,8 @@ def start(json_data):
     return writing(shapes.Instance, lambda work: _start(work, **json_data), 201)
 
 
-def _start(work, process, answers, business_key=None, title=None):
-    return runtime.start(work, process, answers, business_key=business_key, title=title)
+def _start(work, process, answers, **more):
+    return runtime.start(work, process, answers, **more)
 
 
 @api.post("/instances/bulk")

@@ -9,6 +9,7 @@ function mark(part) {
 /* Nothing is taken from under somebody who types or selects. */
 function busy(part) {
   return part.querySelector("tbody input[type=checkbox]:checked") !== null
+    || [...part.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue)
     || part.contains(document.activeElement) && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
 }
 
