@@ -182,6 +182,16 @@ def test_20_a_filter_that_names_no_way_of_changing_is_refused():
     assert ("c", "bpmn.conditional-filter") in refusals(data)
 
 
+def test_what_was_thrown_before_compensation_is_not_thrown_again_and_nothing_more_is_undone():
+    case = Case(model(
+        start(), BOOKED, parallel("f"), throw("t", message("M"), compensation()), user("also"), user("go"), end(),
+        boundary("undo2", "also", compensation()), user("unalso", isForCompensation="true"), association("undo2", "unalso"),
+        path("start", "f", "book", "go", "t", "end"), path("f", "also", "end"),
+    )).do("book").do("go")  # fmt: skip
+    assert case.waiting == ["also", "unbook"]
+    assert case.do("also").do("unbook").completed and len(case.thrown) == 1
+
+
 def test_a_condition_is_asked_when_nothing_else_moves_joins_included():
     sees = event_sub("es", start("on", conditional("x = 1")), user("late"), path("on", "late"))
     data = model(start(), inclusive("f", default="f_to_b"), task("a"), task("b"), inclusive("j"), end(), sees,
