@@ -9,6 +9,7 @@ import pytest
 from engine import bpmn
 from tests.models.case import MONDAY, SHANGHAI, Case, process_of, refusals
 from tests.models.xml import (
+    CANCEL,
     association,
     boundary,
     catch,
@@ -85,6 +86,16 @@ def test_what_is_to_be_thrown_after_compensation_is_thrown_when_all_is_undone():
     assert case.waiting == ["unbook"] and case.thrown == []
     assert case.do("unbook").completed
     assert [(one.kind, one.name) for one in case.thrown] == [("message", "M"), ("signal", "S"), ("message", "N")]
+
+
+def test_a_transaction_that_is_being_cancelled_listens_to_nothing_in_another_version_either():
+    inner = start("in"), BOOKED, end("stop", CANCEL), event_sub("es", start("on", signal("S")), user("late"), path("on", "late"))
+    data = model(start(), element("transaction", "x", *inner, path("in", "book", "stop")), boundary("b", "x", CANCEL), end(),
+                 path("start", "x", "end"), path("b", "end"))  # fmt: skip
+    case = Case(data).do("book")
+    assert [one.element_id for one in case.waits.values()] == ["unbook"]
+    case.migrate(process_of(data))
+    assert [one.element_id for one in case.waits.values()] == ["unbook"] and case.do("unbook").completed
 
 
 # === ad-hoc sub-processes ===========================================================================

@@ -188,9 +188,11 @@ class Wider(Generator):
             event = replace(event, name=self.chance.choice(self.undoable[-1]))
         if event.kind == "compensation" and "beside" in self.on:
             event = replace(event, beside=self.one_in(2))
+        if event.kind in ("signal", "escalation"):
+            more = more & {"message", "compensation"}
         if "several" not in self.on or self.one_in(2) or not (more := sorted(more & self.on - {event.kind})):
             return event
-        parts = [event, self.event(self.chance.choice(more))]
+        parts = [event, self.event(self.chance.choice(more))]  # one of them at most moves other tokens
         self.chance.shuffle(parts)
         return Event("multiple", parts=tuple(parts))
 
