@@ -137,7 +137,7 @@ def walk(seed: int, draw=wide_model) -> Reference:
     model = draw(seed)
     reference, path = Reference(model), []
     cases = both(model)
-    chance, edits = random.Random(f"walk {seed}"), random.Random(f"edit {seed}")
+    chance, edits, repairs = (random.Random(f"{what} {seed}") for what in ("walk", "edit", "mend"))
     try:
         for number in range(ACTIONS):
             if draw is wide_model and edits.random() < 0.04:
@@ -147,12 +147,14 @@ def walk(seed: int, draw=wide_model) -> Reference:
             if reference.completed:
                 break
             step = choose(chance, reference)
+            if step is not None and draw is wide_model and repairs.random() < 0.15:
+                step = mend(repairs, reference) or step
             if step is None:
                 break
             path.append(step)
             apply(step, reference, cases)
         for case in cases:
-            if not any(step[:2] == ("edit", True) for step in path):
+            if not any(step[:2] == ("edit", True) or step[0] in ("move", "send_back") for step in path):
                 follow(case, model.at)
     except Exception as error:
         raise AssertionError(f"seed {seed} after {path}: {type(error).__name__}: {error}") from error
@@ -179,6 +181,19 @@ def choose(chance: random.Random, reference: Reference) -> tuple | None:
     return (*verb(chance, wait), same.index(wait))
 
 
+def mend(chance: random.Random, reference: Reference) -> tuple | None:
+    """A token that is put elsewhere in its sequence, or sent back with what followed undone."""
+    able = [(wait, reference.ways_to(wait)) for wait in waits_in_order(reference)]
+    able = [(wait, ways) for wait, ways in able if ways[0]]
+    if not able:
+        return None
+    returning = [one for one in able if one[1][1]]
+    wait, (along, back) = chance.choice(returning if returning and chance.random() < 0.8 else able)
+    name, to = ("send_back", back) if back and chance.random() < 0.8 else ("move", along)
+    same = [one for one in waits_in_order(reference) if one.name == wait.name]
+    return name, wait.name, (chance.choice(to),), same.index(wait)
+
+
 def verb(chance: random.Random, wait: Wait) -> tuple:
     values = {f"v{chance.randrange(3)}": chance.randint(0, 9)} if chance.random() < 0.5 else {}
     if wait.kind in EVENTS:
@@ -187,7 +202,7 @@ def verb(chance: random.Random, wait: Wait) -> tuple:
         return ("pick", wait.name, (picked(chance, [one[0].id for one in wait.host.block.items]),))
     if wait.kind == "incident":
         retried = hasattr(wait.host.block, "many") and chance.random() < 0.5
-        return ("retry", wait.name, ()) if retried else ("skip", wait.name, ({},))
+        return ("retry", wait.name, ()) if retried else ("skip", wait.name, (values if hasattr(wait.host.block, "many") else {},))
     if not wait.id.startswith("undo"):
         if wait.kind in ("service", "call") and chance.random() < 0.25:
             return ("fail", wait.name, (chance.choice("ABD"), values))
