@@ -504,9 +504,10 @@ class Reference:
 
     # --- repairs ----------------------------------------------------------------------------------
     def ways_to(self, wait: Wait) -> tuple[list[str], list[str]]:
-        """(to what a token may be moved along its sequence, to what of that it may be sent back).
+        """(to what of its sequence a token may be moved, to what it may be sent back).
 
-        Back only where nothing else is under way in the scope and no loop can lead there.
+        Moved back never before a gateway, which might still expect what was forked; sent back only where nothing
+        else is under way in the scope and no loop can lead there.
         """
         run = wait.host
         if run is None or run.at is None or wait.event is not None or isinstance(run.block, (Sub, AdHoc)):
@@ -514,7 +515,9 @@ class Reference:
         seq, number, _ = run.at
         alone = run.scope.block.body is seq and run.scope.ways == 1
         ids = [(place, part.id) for place, part in enumerate(seq.parts) if isinstance(part, (Task, Sub, AdHoc))]
-        return [id for place, id in ids if place != number], [id for place, id in ids if place < number and alone]
+        plain = next((n for n in range(number, -1, -1) if not isinstance(seq.parts[n], (Task, Sub, AdHoc))), -1)
+        along = [id for place, id in ids if place > number or plain < place < number]
+        return along, [id for place, id in ids if place < number and alone]
 
     def move(self, wait: Wait, id: str) -> None:
         number, step = self._drop(wait, id)

@@ -31,6 +31,7 @@ from tests.models.blocks import (
     Sub,
     Task,
     Throw,
+    begins_with,
 )
 from tests.models.generator import POOL, Generator, Place
 
@@ -42,6 +43,17 @@ MORE = (
 
 def wide_model(seed: int) -> Model:
     return Wider(seed).model()
+
+
+def long_model(seed: int) -> Model:
+    """A long way of tasks and sub-processes, many of which can be undone: what people return cases on."""
+    one = Wider(seed)
+    one.on = (one.on | {"compensation", "undoes", "sub"}) - {"signal", "event_sub", "starts"}
+    place = Place(1, may_die=False)
+    draws = [one.chance.choice((one.task, one.task, one.task, one.sub, one.block)) for _ in range(7)]
+    body, locals = one.scoped(lambda: Seq([draw(place) for draw in draws]))
+    variables = {name: one.chance.randint(0, 9) for name in POOL} | begins_with(locals)
+    return Model(body, [], variables, seed, [name for name, said in locals.items() if said == OBJECT])
 
 
 class Wider(Generator):
