@@ -85,6 +85,14 @@ class Wider(Generator):
             model.at = self.chance.choice(model.starts)[0]
         return model
 
+    def event_subs(self, place: Place) -> list[EventSub]:
+        """Of one scope at most one waits for a condition: which of two that come true at once is told first is open."""
+        kept: list[EventSub] = []
+        for one in super().event_subs(place):
+            if not any("conditional" in one.event.kinds & other.event.kinds for other in kept):
+                kept.append(one)
+        return kept
+
     def event_sub(self, place: Place) -> EventSub:
         self.beside = True
         one = super().event_sub(place)
