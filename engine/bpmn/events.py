@@ -237,7 +237,7 @@ class Throw(SendTask):
     def throw_from(self, run: Execution, token: Token, first: int) -> bool | None:
         """Throw what is drawn from number `first` on. None: something is undone first, or this token is no more."""
         for number, event in enumerate(self.element.events[first:], first + 1):
-            if number < len(self.element.events):
+            if len(self.element.events) > 1:
                 token.memo["rest"] = number
             done = _THROWS[event.kind](run, token, event)
             if done is None or token.id not in run.tasks:

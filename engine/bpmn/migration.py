@@ -222,6 +222,11 @@ def _align_scope(run: Execution, scope: Scope) -> None:
 
 
 def _interrupts(token: Token) -> bool:
-    """Whether an event sub-process has taken the place of all else of its scope, which listens to nothing any more."""
+    """Whether an event sub-process or a cancelled transaction's undoing is all that goes on in a scope.
+
+    Such a scope listens to nothing any more.
+    """
     element = token.element
+    if token.memo.get("then") == "cancel":
+        return True
     return bool(element.triggered_by_event and "for" not in token.memo and element.starter.interrupting)

@@ -9,6 +9,7 @@ import pytest
 from engine import bpmn
 from tests.models.case import MONDAY, SHANGHAI, Case, process_of, refusals
 from tests.models.xml import (
+    CANCEL,
     association,
     boundary,
     catch,
@@ -85,6 +86,16 @@ def test_what_is_to_be_thrown_after_compensation_is_thrown_when_all_is_undone():
     assert case.waiting == ["unbook"] and case.thrown == []
     assert case.do("unbook").completed
     assert [(one.kind, one.name) for one in case.thrown] == [("message", "M"), ("signal", "S"), ("message", "N")]
+
+
+def test_a_transaction_that_is_being_cancelled_listens_to_nothing_in_another_version_either():
+    inner = start("in"), BOOKED, end("stop", CANCEL), event_sub("es", start("on", signal("S")), user("late"), path("on", "late"))
+    data = model(start(), element("transaction", "x", *inner, path("in", "book", "stop")), boundary("b", "x", CANCEL), end(),
+                 path("start", "x", "end"), path("b", "end"))  # fmt: skip
+    case = Case(data).do("book")
+    assert [one.element_id for one in case.waits.values()] == ["unbook"]
+    case.migrate(process_of(data))
+    assert [one.element_id for one in case.waits.values()] == ["unbook"] and case.do("unbook").completed
 
 
 # === ad-hoc sub-processes ===========================================================================
@@ -180,6 +191,16 @@ def test_20_a_filter_looks_at_the_scopes_that_its_event_sees_and_no_others():
 def test_20_a_filter_that_names_no_way_of_changing_is_refused():
     data = model(start(), catch("c", filtered("go", "delete")), end(), path("start", "c", "end"))
     assert ("c", "bpmn.conditional-filter") in refusals(data)
+
+
+def test_what_was_thrown_before_compensation_is_not_thrown_again_and_nothing_more_is_undone():
+    case = Case(model(
+        start(), BOOKED, parallel("f"), throw("t", message("M"), compensation()), user("also"), user("go"), end(),
+        boundary("undo2", "also", compensation()), user("unalso", isForCompensation="true"), association("undo2", "unalso"),
+        path("start", "f", "book", "go", "t", "end"), path("f", "also", "end"),
+    )).do("book").do("go")  # fmt: skip
+    assert case.waiting == ["also", "unbook"]
+    assert case.do("also").do("unbook").completed and len(case.thrown) == 1
 
 
 def test_a_condition_is_asked_when_nothing_else_moves_joins_included():

@@ -286,3 +286,13 @@ def sequences(drawn: Any) -> list[Seq]:
         return []
     own = [drawn] if isinstance(drawn, Seq) and not never_left(drawn) else []
     return own + [found for one in vars(drawn).values() for found in sequences(one)]
+
+
+def ids_in(drawn: Any) -> set[str]:
+    """Ids of all that stands in some blocks."""
+    if isinstance(drawn, (list, tuple)):
+        return {found for one in drawn for found in ids_in(one)}
+    if not is_dataclass(drawn):
+        return set()
+    own = {drawn.id} if hasattr(drawn, "id") else set()
+    return own | {found for one in vars(drawn).values() for found in ids_in(one)}

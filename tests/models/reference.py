@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.models import blocks
-from tests.models.blocks import AdHoc, Catcher, Event, EventSub, Model, Sub, Task, Throw, begins_with
+from tests.models.blocks import AdHoc, Catcher, Event, EventSub, Model, Seq, Sub, Task, Throw, begins_with, ids_in
 
 Then = Callable[[], None]
 WAITED_FOR = {"timer": "timer", "message": "message", "signal": "signal", "conditional": "condition"}
@@ -180,6 +180,8 @@ class Run:
         self.own: Scope | None = None
         #: handlers that run on behalf of a throw
         self.undoing: Run | None = None
+        #: the sequence that it stands in, as which part, and how to begin any of its parts
+        self.at: tuple[Seq, int, Callable[[int], None]] | None = None
         #: of an ad-hoc sub-process: nothing more is begun
         self.over = False
         #: of one where one thing is done at a time: what is next
@@ -459,6 +461,7 @@ class Reference:
         self.written: list[tuple[Scope, str, str]] = []
         self.completed = False
         self._count = 0
+        self._at: tuple[Seq, int, Callable[[int], None]] | None = None
         self.root = Scope(self, None, None, model)
         self.root.variables |= model.variables
         self.root.listen(model.event_subs)
@@ -498,6 +501,49 @@ class Reference:
         again = Run(self, wait.host.scope, wait.host.block, wait.host.then, wait.host.died, wait.host.child)
         again.enter()
         self.settle()
+
+    # --- repairs ----------------------------------------------------------------------------------
+    def ways_to(self, wait: Wait) -> tuple[list[str], list[str]]:
+        """(to what of its sequence a token may be moved, to what it may be sent back).
+
+        Moved back never before a gateway, which might still expect what was forked; sent back only where nothing
+        else is under way in the scope and no loop can lead there.
+        """
+        run = wait.host
+        if run is None or run.at is None or wait.event is not None or isinstance(run.block, (Sub, AdHoc)):
+            return [], []
+        seq, number, _ = run.at
+        alone = run.scope.block.body is seq and run.scope.ways == 1
+        ids = [(place, part.id) for place, part in enumerate(seq.parts) if isinstance(part, (Task, Sub, AdHoc))]
+        plain = next((n for n in range(number, -1, -1) if not isinstance(seq.parts[n], (Task, Sub, AdHoc))), -1)
+        along = [id for place, id in ids if place > number or plain < place < number]
+        return along, [id for place, id in ids if place < number and alone]
+
+    def move(self, wait: Wait, id: str) -> None:
+        number, step = self._drop(wait, id)
+        step(number)
+        self.settle()
+
+    def send_back(self, wait: Wait, id: str) -> None:
+        """What was done from there on is undone first."""
+        scope, seq = wait.host.scope, wait.host.at[0]
+        number, step = self._drop(wait, id)
+        behind = ids_in(seq.parts[number:])
+        found = [one for one in scope.done if (one.block.id if isinstance(one, Scope) else one[0].undoes) in behind]
+        scope.done = [one for one in scope.done if one not in found]
+        keeper = Run(self, scope, seq.parts[number], _nothing)
+
+        def undone() -> None:
+            keeper.gone()
+            step(number)
+
+        self._undo(keeper, self._each(found), undone)
+        self.settle()
+
+    def _drop(self, wait: Wait, id: str) -> tuple[int, Callable[[int], None]]:
+        seq, _, step = wait.host.at
+        wait.host.cancel()
+        return next(number for number, part in enumerate(seq.parts) if getattr(part, "id", None) == id), step
 
     def set(self, values: dict[str, Any]) -> None:
         self.root.write(values)
@@ -542,12 +588,16 @@ class Reference:
             if number == len(block.parts):
                 then()
             else:
+                self._at = block, number, step
                 self.enter(block.parts[number], scope, lambda: step(number + 1), died)
 
         step(0)
 
     def _task(self, block, scope: Scope, then: Then, died: Then) -> None:
-        Run(self, scope, block, then, died).enter()
+        run = Run(self, scope, block, then, died)
+        if self._at is not None and self._at[0].parts[self._at[1]] is block:
+            run.at = self._at
+        run.enter()
 
     _sub = _adhoc = _task
 

@@ -31,6 +31,7 @@ from tests.models.blocks import (
     Sub,
     Task,
     Throw,
+    begins_with,
 )
 from tests.models.generator import POOL, Generator, Place
 
@@ -42,6 +43,17 @@ MORE = (
 
 def wide_model(seed: int) -> Model:
     return Wider(seed).model()
+
+
+def long_model(seed: int) -> Model:
+    """A long way of tasks and sub-processes, many of which can be undone: what people return cases on."""
+    one = Wider(seed)
+    one.on = (one.on | {"compensation", "undoes", "sub"}) - {"signal", "event_sub", "starts"}
+    place = Place(1, may_die=False)
+    draws = [one.chance.choice((one.task, one.task, one.task, one.sub, one.block)) for _ in range(7)]
+    body, locals = one.scoped(lambda: Seq([draw(place) for draw in draws]))
+    variables = {name: one.chance.randint(0, 9) for name in POOL} | begins_with(locals)
+    return Model(body, [], variables, seed, [name for name, said in locals.items() if said == OBJECT])
 
 
 class Wider(Generator):
@@ -72,6 +84,14 @@ class Wider(Generator):
             model.starts = [(self.id("begin"), event) for event in events]
             model.at = self.chance.choice(model.starts)[0]
         return model
+
+    def event_subs(self, place: Place) -> list[EventSub]:
+        """Of one scope at most one waits for a condition: which of two that come true at once is told first is open."""
+        kept: list[EventSub] = []
+        for one in super().event_subs(place):
+            if not any("conditional" in one.event.kinds & other.event.kinds for other in kept):
+                kept.append(one)
+        return kept
 
     def event_sub(self, place: Place) -> EventSub:
         self.beside = True
@@ -188,9 +208,11 @@ class Wider(Generator):
             event = replace(event, name=self.chance.choice(self.undoable[-1]))
         if event.kind == "compensation" and "beside" in self.on:
             event = replace(event, beside=self.one_in(2))
+        if event.kind in ("signal", "escalation"):
+            more = more & {"message", "compensation"}
         if "several" not in self.on or self.one_in(2) or not (more := sorted(more & self.on - {event.kind})):
             return event
-        parts = [event, self.event(self.chance.choice(more))]
+        parts = [event, self.event(self.chance.choice(more))]  # one of them at most moves other tokens
         self.chance.shuffle(parts)
         return Event("multiple", parts=tuple(parts))
 
