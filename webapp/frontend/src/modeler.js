@@ -9,7 +9,7 @@ import MinimapModule from "diagram-js-minimap";
 import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
 import "./modeler.css";
 import { make } from "./dialogs.js";
-import { postJson } from "./net.js";
+import { postFile, postJson } from "./net.js";
 import { painter } from "./paint.js";
 import { say } from "./words.js";
 
@@ -111,10 +111,22 @@ async function lint(form, modeler, hand) {
   listProblems(form, modeler, problems, mends);
 }
 
+/* A file of any tool: the server reads it whatever its encoding, and draws it where it has no picture. */
+async function open(form, modeler, input) {
+  const [file] = input.files;
+  input.value = "";
+  if (!file) return;
+  const answer = await postFile(form.dataset.openUrl, file);
+  if (!answer.xml) return listProblems(form, modeler, answer.problems);
+  form.dataset.name = form.elements.name.value = file.name;
+  await modeler.importXML(answer.xml);
+  modeler.get("canvas").zoom("fit-viewport", "auto");
+}
+
 function buttons(form, modeler) {
   const on = (name, kind, act) => form.querySelector(`[data-modeler-${name}]`)?.addEventListener(kind, act);
   const file = (ending) => (form.dataset.name ?? "draft.bpmn").replace(/\.bpmn$/, ending);
-  on("open", "change", async (event) => modeler.importXML(await event.target.files[0].text()));
+  on("open", "change", (event) => open(form, modeler, event.target));
   on("download", "click", async () => save(file(".bpmn"), (await modeler.saveXML({ format: true })).xml, "application/xml"));
   on("svg", "click", async () => save(file(".svg"), (await modeler.saveSVG()).svg, "image/svg+xml"));
   on("simulate", "click", () => modeler.get("toggleMode").toggleMode());
