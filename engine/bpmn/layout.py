@@ -125,7 +125,11 @@ def _grid(sizes: dict[str, tuple[float, float]], cells: dict[str, tuple[int, int
         wide[column], high[row] = max(wide.get(column, 0), sizes[id][0]), max(high.get(row, 80), sizes[id][1])
     left, top = _sums(wide), _sums(high)
     return {
-        id: (left[column] + (wide[column] - sizes[id][0]) / 2, top[row] + (high[row] - sizes[id][1]) / 2, *sizes[id])
+        id: (
+            left[column] + max(min(wide[column], 100) - sizes[id][0], 0) / 2,
+            top[row] + (high[row] - sizes[id][1]) / 2,
+            *sizes[id],
+        )
         for id, (column, row) in cells.items()
     }  # fmt: skip
 
@@ -160,15 +164,16 @@ def _beside(made: _Scope, node: Any, y: float) -> None:
 def _way(places: dict[str, Place], source: str, target: str, hosts: dict[str, str], below: float) -> list[tuple[float, float]]:
     x, y, w, h = places[source]
     u, v, width, height = places[target]
+    turn = u - 25 if width >= 100 else u - 42  # in the gap before the column
     if source in hosts:
         low = y + h + 16
-        return [(x + w / 2, y + h), (x + w / 2, low), (u - 25, low), (u - 25, v + height / 2), (u, v + height / 2)]
+        return [(x + w / 2, y + h), (x + w / 2, low), (turn, low), (turn, v + height / 2), (u, v + height / 2)]
     begin, end = (x + w, y + h / 2), (u, v + height / 2)
     if end[0] <= begin[0]:
         return [(x + w / 2, y + h), (x + w / 2, below), (u + width / 2, below), (u + width / 2, v + height)]
     if end[0] - begin[0] > 2 * GAP + 100 and begin[1] == end[1]:
-        return [(x + w / 2, y + h), (x + w / 2, below), (u - 25, below), (u - 25, end[1]), end]
-    return [begin, end] if begin[1] == end[1] else [begin, (u - 25, begin[1]), (u - 25, end[1]), end]
+        return [(x + w / 2, y + h), (x + w / 2, below), (turn, below), (turn, end[1]), end]
+    return [begin, end] if begin[1] == end[1] else [begin, (turn, begin[1]), (turn, end[1]), end]
 
 
 def _straight(made: _Scope, lines: list) -> None:

@@ -97,6 +97,16 @@ function mendButton(form, modeler, mend) {
   return button;
 }
 
+/* All of the drawing, beside the palette and not under it. */
+const PALETTE = 120;
+function show(canvas) {
+  const { inner, outer } = canvas.viewbox();
+  const scale = Math.min(1, (outer.width - PALETTE - 20) / inner.width, (outer.height - 120) / inner.height);
+  if (!(scale > 0)) return canvas.zoom("fit-viewport", "auto");
+  const [width, height] = [outer.width / scale, outer.height / scale];
+  canvas.viewbox({ x: inner.x - PALETTE / scale, y: inner.y - (height - inner.height) / 2, width, height });
+}
+
 function select(modeler, id) {
   const element = modeler.get("elementRegistry").get(id);
   if (!element) return;
@@ -120,7 +130,7 @@ async function open(form, modeler, input) {
   if (!answer.xml) return listProblems(form, modeler, answer.problems);
   form.dataset.name = form.elements.name.value = file.name;
   await modeler.importXML(answer.xml);
-  modeler.get("canvas").zoom("fit-viewport", "auto");
+  show(modeler.get("canvas"));
 }
 
 function buttons(form, modeler) {
@@ -148,7 +158,7 @@ function submitWithXml(form, modeler) {
 async function mount(form) {
   const modeler = create(form);
   await modeler.importXML(await xmlOf(form));
-  modeler.get("canvas").zoom("fit-viewport", "auto");
+  show(modeler.get("canvas"));
   const hand = painter(modeler);
   buttons(form, modeler);
   submitWithXml(form, modeler);
