@@ -13,7 +13,7 @@ import json
 from flask import Blueprint, flash, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from engine import access, feel, lint, repository
+from engine import access, bpmn, feel, lint, repository
 from engine.errors import Invalid, Refused
 from webapp import render
 from webapp.session import doing, reading
@@ -36,7 +36,7 @@ def draw(definition_id: str):
     with reading() as work:
         access.require(work, "draft", "definition", None)
         row, data = repository.get(work, definition_id), repository.xml(work, definition_id)
-    return _page(f"{row['key']}.bpmn", data.decode("utf-8"))
+    return _page(f"{row['key']}.bpmn", bpmn.with_picture(data).decode("utf-8"))
 
 
 def _page(name: str, xml: str, refused: Invalid | None = None):
@@ -44,6 +44,20 @@ def _page(name: str, xml: str, refused: Invalid | None = None):
         tables = repository.decisions(work)
     page = render_template("designer.html", name=name, xml=xml, refused=refused, decisions=tables)
     return page, refused.status if refused else 200
+
+
+@pages.post("/designer/open")
+def opened():
+    """A file of any tool as the canvas can show it: as UTF-8, and drawn where it has no picture. The body is the file."""
+    with reading() as work:
+        access.require(work, "draft", "definition", None)
+    data = request.get_data()
+    if len(data) > LARGEST:
+        raise Invalid("The model is too large.")
+    report = lint.inspect(data)
+    if not report.opens:
+        return jsonify(xml=None, problems=[_problem(one) for one in report.problems], mends=[])
+    return jsonify(xml=bpmn.with_picture(data).decode("utf-8"))
 
 
 @pages.post("/designer/check")

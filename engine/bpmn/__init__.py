@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.bpmn import migration
 from engine.bpmn.execution import Execution
+from engine.bpmn.layout import with_picture
 from engine.bpmn.limits import LIMITS, ElementError, LimitExceeded, Limits
 from engine.bpmn.model import Element, Flow, Formula, Model, Process, Start
 from engine.bpmn.parser import NODES, parse
@@ -23,7 +24,7 @@ from engine.errors import NotFound
 __all__ = [
     "LIMITS", "NODES", "Changes", "Element", "ElementError", "Execution", "Flow", "Formula", "LimitExceeded",
     "Limits", "Model", "Process", "ScopeRow", "Start", "State", "Step", "Thrown", "TokenRow", "Wait",
-    "first_start", "load", "migration", "next_start", "parse", "start",
+    "first_start", "load", "migration", "next_start", "parse", "start", "with_picture",
 ]  # fmt: skip
 
 

@@ -183,6 +183,9 @@ class StartEvent(Catch):
         if "first" in token.memo:
             self.open_arms(run, token)
             return None
+        if self.element.outputs:
+            run.attempt(token, "finish", {})
+            return None
         return True
 
 

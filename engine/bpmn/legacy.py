@@ -1,6 +1,6 @@
 """Older dialects, read into ours: `camunda:`, `flowable:` and `activiti:` attributes, and `${…}` expressions.
 
-Only what means the same is translated: who does a task, its form and due date, a decision, a call, a
+Only what means the same is translated: who does a task or began the case, its form and due date, a decision, a call, a
 collection, and expressions made of names, comparisons, arithmetic and `&& || !`. What cannot be said in
 FEEL stays a problem with its element. Each translation is told as information, so that a designer sees
 that the model was not drawn for this engine.
@@ -73,17 +73,16 @@ def translate(parser, element: Element, node) -> None:
             setattr(element, field, parser.formula(element.id, text) if is_formula else text)
     if element.kind == "callActivity" and element.called is None and node.get("calledElement"):
         element.called = parser.formula(element.id, node.get("calledElement"))
+        if NAMESPACES.keys() & set(node.nsmap.values()):  # there, a call hands over what is named and no more
+            element.propagate_all_parent = attribute(node, "inheritVariables") == "true"
+            element.propagate_all_child = False
     read = (found & _FIELDS.keys()) | _extensions(parser, element, node) | _resources(parser, element, node)
-    read |= _binding(element, node)
+    read |= _binding(element, node) | _initiator(parser, element, node) | (found & {"inheritVariables"})
     _say(parser, element, "import.translated", "Parts of another dialect were translated: %(names)s.", read)
     idle = found - read - _FIELDS.keys() - set(_CODE) - _changing(element, node)
     _say(parser, element, "import.ignored", "Attributes of another dialect say nothing here: %(names)s.", idle)
     for name in sorted(_changing(element, node) & (found | {"mapDecisionResult"})):
-        parser.problem(
-            element.id, "import.not-translated",
-            "'%(name)s' has a '%(kind)s' of another dialect, which is not translated.",
-            name=element.name or element.id, kind=name,
-        )  # fmt: skip
+        _not_translated(parser, element.id, name, "error")
     for name in sorted(found & set(_CODE)):
         if element.kind in ("serviceTask", "sendTask", "businessRuleTask") and element.service_type is None:
             parser.problem(
@@ -91,6 +90,16 @@ def translate(parser, element: Element, node) -> None:
                 "'%(name)s' calls code of another engine (%(attribute)s); name a service instead.",
                 "warning", name=element.name or element.id, attribute=name,
             )  # fmt: skip
+
+
+def _initiator(parser, element: Element, node) -> set[str]:
+    """`initiator` of a start event: the variable that holds the login of who starts the case."""
+    name = attribute(node, "initiator")
+    if element.kind != "startEvent" or name is None or element.events:
+        return set()
+    if (formula := parser.formula(element.id, "=starter.login")) is not None:
+        element.outputs += ((name, formula),)
+    return {"initiator"}
 
 
 def _binding(element: Element, node) -> set[str]:
@@ -110,6 +119,8 @@ def _changing(element: Element, node) -> set[str]:
                           "decisionRefTenantId", "variableMappingClass", "variableMappingDelegateExpression")
         if attribute(node, name)
     }  # fmt: skip
+    if element.kind == "startEvent" and element.events and attribute(node, "initiator"):
+        found.add("initiator")  # nobody starts what a message or a timer begins
     for name in ("calledElementBinding", "decisionRefBinding"):
         if attribute(node, name) and not _binding(element, node):
             found.add(name)
@@ -127,7 +138,10 @@ def _say(parser, element: Element, rule: str, sentence: str, names: set[str]) ->
 
 # --- extension elements -----------------------------------------------------------------------------
 #: extension elements that run code or change what happens, and cannot be done here
-_REFUSED = frozenset({"executionListener", "taskListener", "connector", "inputOutput", "in", "out"})
+_REFUSED = frozenset({
+    "executionListener", "taskListener", "connector", "inputOutput", "in", "out", "formData", "formProperty", "eventListener",
+    "mapException", "variableAggregation",
+})  # fmt: skip
 
 
 def _extensions(parser, element: Element, node) -> set[str]:
@@ -140,16 +154,26 @@ def _extensions(parser, element: Element, node) -> set[str]:
         if name in _ELEMENTS and _ELEMENTS[name](parser, element, one):
             read.add(name)
         else:
-            parser.problem(
-                element.id, "import.not-translated",
-                "'%(name)s' has a '%(kind)s' of another dialect, which is not translated.",
-                "error" if name in _REFUSED else "warning", name=element.name or element.id, kind=name,
-            )  # fmt: skip
+            is_empty = name == "formData" and not _elements(one)
+            _not_translated(parser, element.id, name, "error" if name in _REFUSED and not is_empty else "warning")
     return read
 
 
 def _elements(node) -> list:
     return [one for one in (node if node is not None else ()) if isinstance(one.tag, str)]
+
+
+def _retries(parser, element: Element, node) -> bool:
+    """`R5/PT10M`: five tries; when the next one comes changes nothing of the outcome."""
+    said = re.match(r"R(\d+)/", (node.text or "").strip())
+    if said and element.retries is None:
+        element.retries = parser.formula(element.id, said[1])
+    return True
+
+
+def _fields(parser, element: Element, node) -> bool:
+    """Fields that a person is asked for need a form; where ours is named, that one is shown in their place."""
+    return element.form_key is not None
 
 
 def _properties(parser, element: Element, node) -> bool:
@@ -231,7 +255,51 @@ def _handed(parser, element: Element, node):
     return (node.get("target"), formula) if formula is not None else None
 
 
-_ELEMENTS = {"properties": _properties, "inputOutput": _mapping, "in": _handed_in, "out": _handed_out}
+_ELEMENTS = {
+    "properties": _properties, "inputOutput": _mapping, "in": _handed_in, "out": _handed_out,
+    "failedJobRetryTimeCycle": _retries, "formData": _fields, "formProperty": _fields,
+}  # fmt: skip
+
+
+# --- what stands beside the elements ------------------------------------------------------------------
+#: attributes of processes, flows, loops and event definitions that would change what happens
+_CHANGE = frozenset({
+    "elementIndexVariable", "errorCodeVariable", "errorMessageVariable", "errorVariableName", "errorVariableLocalScope",
+    "errorVariableTransient", "escalationCodeVariable", "skipExpression", "signalExpression", "messageExpression",
+})  # fmt: skip
+_MAY_START = ("candidateStarterGroups", "candidateStarterUsers")
+
+
+def beside(parser) -> None:
+    """Processes, flows, loops and event definitions: what of them would change what happens is refused by name."""
+    translated = {id(parser.nodes[one]) for one in parser.elements}
+    for node in parser.node.iter(f"{BPMN}*"):
+        if id(node) in translated:
+            continue
+        where = _drawn(parser, node)
+        for name in _CHANGE:
+            if attribute(node, name):
+                _not_translated(parser, where, name, "error")
+        for one in _elements(node.find(f"{BPMN}extensionElements")):
+            if etree.QName(one).namespace in NAMESPACES and etree.QName(one).localname in _REFUSED:
+                _not_translated(parser, where, etree.QName(one).localname, "error")
+    for name in _MAY_START:
+        if attribute(parser.node, name):
+            _not_translated(parser, parser.id, name, "warning")
+
+
+def _drawn(parser, node) -> str:
+    """Id of the nearest thing of the drawing around a node, itself included."""
+    around = (one.get("id") for one in (node, *node.iterancestors()))
+    return next((one for one in around if one in parser.elements or one in parser.flows), parser.id)
+
+
+def _not_translated(parser, where: str, kind: str, severity: str) -> None:
+    one = parser.elements.get(where) or parser.flows.get(where) or parser.root
+    parser.problem(
+        where, "import.not-translated", "'%(name)s' has a '%(kind)s' of another dialect, which is not translated.",
+        severity, name=one.name or where, kind=kind,
+    )  # fmt: skip
 
 
 # --- the standard's own words for who does a task -----------------------------------------------------

@@ -68,7 +68,9 @@ class Specification(BpmnProcessSpec):
     """A process as SpiffWorkflow's specification: every element of every scope, connected as drawn."""
 
     def __init__(self, name: str):
+        """SpiffWorkflow 3.2.0 adds specifications called Start, End and <name>.EndJoin; models call their elements so too."""
         super().__init__(name=name)
+        self.task_specs.clear()
 
 
 class Node(BpmnSpecMixin):

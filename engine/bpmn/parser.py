@@ -166,6 +166,7 @@ class _ProcessParser:
         self._link()
         self._attach()
         self._lanes()
+        legacy.beside(self)
         spec = self._specify()
         self._check()
         return Process(
@@ -326,6 +327,8 @@ class _ProcessParser:
             if local(one) == "conditionalFilter":
                 event.only_variables = _words(one.get("variableNames"))
                 event.only_changes = _words(one.get("variableEvents"))
+        event.only_variables = event.only_variables or _words(legacy.attribute(node, "variableName"))
+        event.only_changes = event.only_changes or _words(legacy.attribute(node, "variableEvents"))
         if event.only_changes - {"create", "update"}:
             self.problem(
                 element.id, "bpmn.conditional-filter",

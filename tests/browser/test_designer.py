@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
 
+from tests.engine.small import flow, model
 from tests.webapp.test_designer import CHOICE
 
+#: folder for pictures of what was seen, for who wants to look
+SHOTS = os.environ.get("SHOTS")
 pytestmark = pytest.mark.browser
 
 
@@ -48,6 +52,78 @@ def test_an_expression_of_a_problem_is_tried_beside_the_drawing(site):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
     assert not wrong
+
+
+BARE = model(
+    '<bpmn:startEvent id="s" name="Asked"/><bpmn:exclusiveGateway id="g" name="Enough?"/><bpmn:userTask id="t" name="Look again"/>'
+    '<bpmn:subProcess id="u" name="Order"><bpmn:startEvent id="us" name="Begun"/><bpmn:task id="ut" name="Order it"/>'
+    '<bpmn:endEvent id="ue" name="Ordered"/>' + flow("us", "ut") + flow("ut", "ue") + '</bpmn:subProcess>'
+    '<bpmn:boundaryEvent id="b" name="Late" attachedToRef="t"><bpmn:timerEventDefinition><bpmn:timeDuration>P1D</bpmn:timeDuration>'
+    '</bpmn:timerEventDefinition></bpmn:boundaryEvent><bpmn:endEvent id="e" name="Done"/>'
+    + flow("s", "g") + flow("g", "u", "=1 = 1") + flow("g", "t") + flow("t", "g") + flow("u", "e") + flow("b", "e")
+    + '<bpmn:sequenceFlow id="loose" sourceRef="t" targetRef="gone"/>'
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("locale", ["en", "zh_Hans_CN"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_file_without_a_picture_opens_drawn_and_one_mend_is_made_and_nothing_else(site, locale, width):
+    context = site.context("dirk", locale, viewport={"width": width, "height": 900})
+    context.set_default_timeout(20_000)
+    page, wrong = context.new_page(), []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto("/designer")
+    page.wait_for_selector("form[data-modeler][data-ready='1']")
+    data = BARE if locale == "en" else in_chinese(BARE)
+    page.set_input_files("[data-modeler-open]", {"name": "bare.bpmn", "mimeType": "application/xml", "buffer": data})
+    for id in ("s", "g", "t", "u", "us", "ut", "b", "e"):
+        page.wait_for_selector(f".djs-element[data-element-id='{id}']", state="attached")
+    mends = page.locator("[data-modeler-problems] .btn-outline-primary")
+    mends.nth(1).wait_for()
+    assert mends.count() == 2
+    before = model_of(page)
+    assert b'"loose"' in before and ("提出" if locale != "en" else "Asked").encode() in before
+    shoot(page, f"open-{locale}-{width}")
+    mends.filter(has_text="loose").click()
+    mends.nth(1).wait_for(state="detached")
+    shoot(page, f"mended-{locale}-{width}")
+    assert set(before.splitlines()) - set(model_of(page).splitlines()) == {
+        line for line in before.splitlines() if b"loose" in line
+    }
+    assert set(model_of(page).splitlines()) <= set(before.splitlines())
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+    assert not wrong
+
+
+def test_a_file_that_does_not_open_is_said_so_and_the_draft_stays(site):
+    context = site.context("dirk", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.goto("/designer")
+    page.wait_for_selector("form[data-modeler][data-ready='1']")
+    page.wait_for_selector("[data-modeler-problems] li")
+    page.set_input_files("[data-modeler-open]", {"name": "x.bpmn", "mimeType": "application/xml", "buffer": b"<mxfile/>"})
+    page.wait_for_selector("[data-modeler-problems] li:has-text('draw.io')")
+    assert page.locator(".djs-element[data-element-id='Start']").count() == 1
+    context.close()
+
+
+def in_chinese(data: bytes) -> bytes:
+    """As an older tool of a Chinese office would save it."""
+    text = data.decode().replace('"Asked"', '"提出"')
+    return ('<?xml version="1.0" encoding="GB18030"?>' + text[text.index("<bpmn:") :]).encode("gb18030")
+
+
+def shoot(page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+def model_of(page) -> bytes:
+    """What is drawn, as it would be saved."""
+    said = page.evaluate("document.querySelector('[data-modeler]').bdModeler.saveXML({ format: true })")
+    return said["xml"].encode()
 
 
 LATIN = re.compile(r"[A-Za-z]{3,}")

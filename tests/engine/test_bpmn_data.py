@@ -255,3 +255,17 @@ def test_a_condition_that_cannot_be_answered_is_said_and_starts_nothing(room):
     with pytest.raises(Invalid, match="not clear"), room.platform.work(people.SYSTEM) as work:
         runtime.observe(work, {"pressure": 1})
     assert not room.open_tasks()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_plain_start_event_writes_its_outputs(inside):
+    body = (
+        '<startEvent id="s"><extensionElements><zeebe:ioMapping><zeebe:output source="=a + 1" target="b"/></zeebe:ioMapping>'
+        '</extensionElements></startEvent><userTask id="t"/><sequenceFlow id="f" sourceRef="s" targetRef="t"/>'
+    )
+    outer = f'<startEvent id="o"/><subProcess id="u">{body}</subProcess><sequenceFlow id="g" sourceRef="o" targetRef="u"/>'
+    data = (
+        '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" '
+        f'targetNamespace="t"><process id="p" isExecutable="true">{outer if inside else body}</process></definitions>'
+    )
+    assert Case(data.encode(), {"a": 1}).variables == {"a": 1, "b": 2}

@@ -6,6 +6,7 @@ import pytest
 
 from engine import lint, xmlgate
 from engine.errors import Invalid
+from tests.models.case import Case
 
 MODEL = """<?xml version="1.0" encoding="{}"?>
 <definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="t"><process id="p" isExecutable="true">
@@ -85,3 +86,14 @@ def test_a_pool_that_is_empty_and_not_to_be_executed_is_no_error():
 def test_a_process_without_start_event_begins_at_what_nothing_leads_to():
     """BPMN 2.0, 10.5.2: where there is no start event, all that nothing leads to begins with the process."""
     assert lint.inspect(process('<task id="a"/>')).deployable
+
+
+def test_ids_may_be_those_that_the_library_gives_to_specifications_of_its_own():
+    data = (
+        '<startEvent id="Start"/><userTask id="p.EndJoin"/><endEvent id="End"/><sequenceFlow id="f" sourceRef="Start" targetRef="p.EndJoin"/>'
+        '<sequenceFlow id="g" sourceRef="p.EndJoin" targetRef="End"/>'
+    )
+    assert lint.inspect(process(data)).deployable
+    case = Case(process(data), {})
+    case.do("p.EndJoin")
+    assert case.completed and [step.element_id for step in case.trail if step.type == "element.completed"] == ["Start", "p.EndJoin", "End"]

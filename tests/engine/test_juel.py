@@ -6,6 +6,7 @@ import pytest
 
 from engine import bpmn, feel, lint
 from engine.bpmn import juel, legacy
+from tests.models.case import Case
 
 OLDER = 'xmlns:camunda="http://camunda.org/schema/1.0/bpmn" xmlns:flowable="http://flowable.org/bpmn"'
 
@@ -87,3 +88,82 @@ def test_the_version_that_is_called_is_taken_over():
 
 def test_a_text_that_is_no_older_expression_stays_as_it_is():
     assert [legacy.expression(text) for text in ("ada", "=a > 1", "${a} and ${b}")] == ["ada", "=a > 1", "${a} and ${b}"]
+
+
+# --- what stands in the drawing and would change what happens -----------------------------------------
+def within(kind: str, inner: str, element: str = "userTask", **attributes: str) -> str:
+    more = "".join(f" {name.replace('__', ':')}='{value}'" for name, value in attributes.items())
+    return f'<{element} id="x"{more}><extensionElements>{inner}</extensionElements>{kind}</{element}>'
+
+
+FIELD = '<camunda:formField id="amount" type="long"><camunda:validation><camunda:constraint name="required"/></camunda:validation></camunda:formField>'
+LISTENER = '<extensionElements><camunda:executionListener class="a.B" event="take"/></extensionElements>'
+ERROR = '<serviceTask id="x" camunda:topic="t"/><boundaryEvent id="b" attachedToRef="x"><errorEventDefinition {}/></boundaryEvent>'
+CHANGING = {
+    "a form's fields": ("x", model(within("", f"<camunda:formData>{FIELD}</camunda:formData>"))),
+    "fields of the older kind": ("x", model(within("", '<flowable:formProperty id="amount" required="true"/>'))),
+    "a task listener": ("x", model(within("", '<camunda:taskListener class="a.B" event="create"/>'))),
+    "a listener of a flow": ("f2", model('<task id="x"/>', condition=LISTENER)),
+    "a listener of the process": ("p", model('<task id="x"/>').replace(b"<startEvent", LISTENER.encode() + b"<startEvent")),
+    "the code of an error": ("b", model(ERROR.format('camunda:errorCodeVariable="code"'))),
+    "the number of a child": ("x", model('<task id="x"><multiInstanceLoopCharacteristics flowable:collection="a" flowable:elementIndexVariable="i"/></task>')),
+    "who sent the message": ("s", model('<task id="x"/>').replace(b'<startEvent id="s"/>', b'<startEvent id="s" camunda:initiator="i"><timerEventDefinition><timeDate>2030-01-01T00:00:00Z</timeDate></timerEventDefinition></startEvent>')),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_what_would_change_what_happens_is_refused_where_it_stands(name):
+    where, data = CHANGING[name]
+    report = lint.inspect(data)
+    assert report.opens and not report.deployable
+    assert [p.where for p in report.problems if p.rule == "import.not-translated" and p.severity == "error"] == [where]
+
+
+IDLE = {
+    "when it is committed": model('<task id="x" camunda:asyncBefore="true" camunda:asyncAfter="true" camunda:exclusive="false"/>'),
+    "what runs first": model('<task id="x" camunda:jobPriority="5"/>'),
+    "how often it is tried": model(within("", "<camunda:failedJobRetryTimeCycle>R5/PT10M</camunda:failedJobRetryTimeCycle>", "task")),
+    "a form that ours replaces": model(within("", f"<camunda:formData>{FIELD}</camunda:formData>", camunda__formKey="q/ask")),
+    "how long history is kept": model('<task id="x"/>').replace(b"isExecutable", b'camunda:historyTimeToLive="5" isExecutable'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_what_changes_nothing_of_the_outcome_is_said_at_most(name):
+    report = lint.inspect(IDLE[name])
+    assert report.deployable
+    assert {p.severity for p in report.problems if p.rule.startswith("import.")} <= {"info"}
+
+
+def element(data: bytes, id: str = "x"):
+    return bpmn.parse(data).processes["p"].elements[id]
+
+
+def test_tries_are_taken_over():
+    cycle = "<camunda:failedJobRetryTimeCycle>R5/PT10M</camunda:failedJobRetryTimeCycle>"
+    assert element(model(within("", cycle, "serviceTask", camunda__topic="t"))).retries.text == "5"
+
+
+def test_who_started_is_known_by_the_name_that_the_start_event_gives():
+    asked = model('<userTask id="x" camunda:assignee="${who}"/>').replace(b'id="s"/>', b'id="s" camunda:initiator="who"/>')
+    assert lint.inspect(asked).deployable
+    case = Case(bpmn.parse(asked).processes["p"], {"starter": {"login": "ada"}})
+    assert case.variables["who"] == "ada"
+    assert [wait.assignee for wait in case.waits.values()] == ["ada"]
+
+
+def test_a_condition_looks_at_the_variables_that_the_older_dialect_names():
+    event = '<intermediateCatchEvent id="x"><conditionalEventDefinition camunda:variableName="a" camunda:variableEvents="update"><condition>${a}</condition></conditionalEventDefinition></intermediateCatchEvent>'
+    (found,) = element(model(event)).events
+    assert (found.only_variables, found.only_changes) == ({"a"}, {"update"})
+
+
+@pytest.mark.parametrize(("said", "both"), [("", (False, False)), ('flowable:inheritVariables="true"', (True, False))])
+def test_a_call_of_the_older_dialect_hands_over_what_it_names_and_no_more(said, both):
+    called = element(model(f'<callActivity id="x" calledElement="q" {said}/>'))
+    assert (called.propagate_all_parent, called.propagate_all_child) == both
+
+
+def test_a_call_of_no_dialect_hands_over_everything():
+    plain = model('<callActivity id="x" calledElement="q"/>').replace(OLDER.encode(), b"")
+    assert element(plain).propagate_all_parent and element(plain).propagate_all_child

@@ -122,8 +122,17 @@ def look_at_model(data: bytes) -> None:
         return
     assert report.deployable <= all(problem.severity != "error" for problem in report.problems)
     assert all(str(problem) for problem in report.problems)
+    assert xmlgate.read(bpmn.with_picture(data)).tag.endswith("}definitions")
+    assert xmlgate.read(bpmn.with_picture(without_picture(data))).tag.endswith("}definitions")
     for mend in lint.mends(data)[:3]:
         assert lint.inspect(lint.apply(data, mend)).opens, mend
+
+
+def without_picture(data: bytes) -> bytes:
+    root = xmlgate.read(data)
+    for one in root.findall("{http://www.omg.org/spec/BPMN/20100524/DI}BPMNDiagram"):
+        root.remove(one)
+    return etree.tostring(root)
 
 
 def look_at_table(data: bytes) -> None:

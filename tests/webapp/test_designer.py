@@ -137,3 +137,12 @@ def test_a_check_shows_the_expression_and_the_place_in_it(dirk):
     found = asked(dirk, "/designer/check", xml=wrong.decode(), name="x.bpmn")["problems"]
     (one,) = [p for p in found if p["rule"] == "feel.unknown-function"]
     assert (one["before"], one["word"], one["behind"], "count" in one["sentence"]) == ("1 = ", "cuont", "([1])", True)
+
+
+def test_only_who_may_draft_opens_files_and_a_file_that_is_no_model_is_said_so(app):
+    for login, status in (("dirk", 200), ("anna", 403)):
+        visitor = Visitor(app, login)
+        token = visitor.get("/inbox").one('meta[name="csrf-token"]').get("content")
+        answer = visitor.client.post("/designer/open", data=b"<mxfile/>", headers={"X-CSRFToken": token, "Accept": "application/json"})
+        assert answer.status_code == status
+    assert visitor.client.post("/designer/open", data=LOOSE).status_code in (400, 403)

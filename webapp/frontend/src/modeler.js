@@ -10,7 +10,7 @@ import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
 import "./modeler.css";
 import { inChinese, simulationInChinese } from "./chinese.js";
 import { make } from "./dialogs.js";
-import { postJson } from "./net.js";
+import { postFile, postJson } from "./net.js";
 import { painter } from "./paint.js";
 import { say } from "./words.js";
 
@@ -100,6 +100,16 @@ function mendButton(form, modeler, mend) {
   return button;
 }
 
+/* All of the drawing, beside the palette and not under it. */
+const PALETTE = 120;
+function show(canvas) {
+  const { inner, outer } = canvas.viewbox();
+  const scale = Math.min(1, (outer.width - PALETTE - 20) / inner.width, (outer.height - 120) / inner.height);
+  if (!(scale > 0)) return canvas.zoom("fit-viewport", "auto");
+  const [width, height] = [outer.width / scale, outer.height / scale];
+  canvas.viewbox({ x: inner.x - PALETTE / scale, y: inner.y - (height - inner.height) / 2, width, height });
+}
+
 function select(modeler, id) {
   const element = modeler.get("elementRegistry").get(id);
   if (!element) return;
@@ -114,10 +124,22 @@ async function lint(form, modeler, hand) {
   listProblems(form, modeler, problems, mends);
 }
 
+/* A file of any tool: the server reads it whatever its encoding, and draws it where it has no picture. */
+async function open(form, modeler, input) {
+  const [file] = input.files;
+  input.value = "";
+  if (!file) return;
+  const answer = await postFile(form.dataset.openUrl, file);
+  if (!answer.xml) return listProblems(form, modeler, answer.problems);
+  form.dataset.name = form.elements.name.value = file.name;
+  await modeler.importXML(answer.xml);
+  show(modeler.get("canvas"));
+}
+
 function buttons(form, modeler) {
   const on = (name, kind, act) => form.querySelector(`[data-modeler-${name}]`)?.addEventListener(kind, act);
   const file = (ending) => (form.dataset.name ?? "draft.bpmn").replace(/\.bpmn$/, ending);
-  on("open", "change", async (event) => modeler.importXML(await event.target.files[0].text()));
+  on("open", "change", (event) => open(form, modeler, event.target));
   on("download", "click", async () => save(file(".bpmn"), (await modeler.saveXML({ format: true })).xml, "application/xml"));
   on("svg", "click", async () => save(file(".svg"), (await modeler.saveSVG()).svg, "image/svg+xml"));
   on("simulate", "click", () => modeler.get("toggleMode").toggleMode());
@@ -139,7 +161,7 @@ function submitWithXml(form, modeler) {
 async function mount(form) {
   const modeler = create(form);
   await modeler.importXML(await xmlOf(form));
-  modeler.get("canvas").zoom("fit-viewport", "auto");
+  show(modeler.get("canvas"));
   if (isChinese) simulationInChinese(form.querySelector("[data-modeler-canvas]"));
   const hand = painter(modeler);
   buttons(form, modeler);

@@ -9,10 +9,19 @@ export async function getJson(url) {
   return answer.json();
 }
 
-export async function postJson(url, value) {
+export function postJson(url, value) {
+  return post(url, JSON.stringify(value), "application/json");
+}
+
+/* A file as it is, byte by byte: what it is written in, the server finds out. */
+export function postFile(url, file) {
+  return post(url, file, "application/octet-stream");
+}
+
+async function post(url, body, type) {
   const answer = await fetch(url, {
-    method: "POST", credentials: "same-origin", body: JSON.stringify(value),
-    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrf() },
+    method: "POST", credentials: "same-origin", body,
+    headers: { Accept: "application/json", "Content-Type": type, "X-CSRFToken": csrf() },
   });
   if (!answer.ok) throw new Error(String(answer.status));
   return answer.status === 204 ? null : answer.json();
