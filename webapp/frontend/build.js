@@ -39,7 +39,7 @@ function manifest() {
 }
 
 const options = {
-  entryPoints: ["app", "viewer", "modeler", "decision", "charts", "swagger"].map((name) => join(here, "src", `${name}.js`)),
+  entryPoints: ["app", "viewer", "modeler", "charts", "swagger"].map((name) => join(here, "src", `${name}.js`)),
   outdir: out,
   bundle: true,
   minify: true,
