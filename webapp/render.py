@@ -39,7 +39,7 @@ STATES = {
     "active": N_("Running"), "suspended": N_("Suspended"), "completed": N_("Completed"),
     "cancelled": N_("Cancelled"), "failed": N_("Failed"), "open": N_("Waiting to be claimed"),
     "claimed": N_("In work"), "done": N_("Done"), "retired": N_("Retired"), "resolved": N_("Resolved"),
-    "held": N_("On hold"), "running": N_("Running"), "stopped": N_("Stopped"),
+    "held": N_("On hold"), "planned": N_("Planned"), "running": N_("Running"), "stopped": N_("Stopped"),
     "signing": N_("To be signed"), "queued": N_("Not her turn yet"),
 }  # fmt: skip
 OUTCOMES = {
@@ -225,6 +225,19 @@ def wants_json() -> bool:
     return best == "application/json" or request.is_json
 
 
+#: kind of element -> what the list of steps calls it
+ELEMENTS = {
+    "StartEvent": N_("Start event"), "EndEvent": N_("End event"), "UserTask": N_("Task"), "ServiceTask": N_("Service"),
+    "BusinessRuleTask": N_("Decision table"), "ScriptTask": N_("Calculation"), "ManualTask": N_("Manual step"),
+    "SendTask": N_("Send"), "ReceiveTask": N_("Receive"), "CallActivity": N_("Called process"), "SubProcess": N_("Part"),
+    "ExclusiveGateway": N_("Either"), "ParallelGateway": N_("All of"), "InclusiveGateway": N_("Some of"),
+    "ComplexGateway": N_("As many as needed"), "EventBasedGateway": N_("Whichever comes first"),
+    "BoundaryEvent": N_("While there"), "IntermediateCatchEvent": N_("Wait for"),
+    "IntermediateThrowEvent": N_("Intermediate event"), "AdHocSubProcess": N_("Any of"),
+    "Transaction": N_("Part"), "Task": N_("Step"),
+}  # fmt: skip
+
+
 def words() -> dict[str, str]:
     """The sentences that scripts show; %(name)s places are filled in by them."""
     return {
@@ -241,7 +254,7 @@ def words() -> dict[str, str]:
         "sound": _("No problems found."), "try_it": _("Try this expression"),
         "added": _("added"), "changed": _("changed"), "removed": _("removed"),
         "moved": _("moved"),
-    }  # fmt: skip
+    } | {f"kind_{kind}": t(word) for kind, word in ELEMENTS.items()}  # fmt: skip
 
 
 def event_word(row) -> str:

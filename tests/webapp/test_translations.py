@@ -7,7 +7,7 @@ import re
 import pytest
 
 from engine.bpmn.soundness import CATCHABLE
-from webapp import extract
+from webapp import extract, render
 
 PLACES = re.compile(r"%\((\w+)\)[sd]")
 
@@ -90,3 +90,8 @@ def test_kinds_of_events_that_sentences_name_have_their_chinese(chinese):
 def test_names_in_a_sentence_are_said_in_its_language_by_the_platform_too(demo):
     said = demo.translate("zh_Hans_CN", "A %(kind)s event such as '%(name)s' always interrupts.", kind="error", name="x")
     assert said == "像“x”这样的错误事件总是中断型的。"
+
+
+def test_the_list_of_steps_tells_each_kind_of_element_in_chinese(chinese):
+    words = {word for word in render.ELEMENTS.values()}
+    assert not [word for word in words if not extract.translated(chinese.get(word)) or chinese.get(word).string.isascii()]

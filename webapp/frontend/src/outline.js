@@ -3,15 +3,6 @@
 import { make } from "./dialogs.js";
 import { say, words } from "./words.js";
 
-const KINDS = {
-  "bpmn:StartEvent": "Start", "bpmn:EndEvent": "End", "bpmn:UserTask": "Task", "bpmn:ServiceTask": "Service",
-  "bpmn:BusinessRuleTask": "Decision table", "bpmn:ScriptTask": "Calculation", "bpmn:ManualTask": "Manual step",
-  "bpmn:SendTask": "Send", "bpmn:ReceiveTask": "Receive", "bpmn:CallActivity": "Called process", "bpmn:SubProcess": "Part",
-  "bpmn:ExclusiveGateway": "Either", "bpmn:ParallelGateway": "All of", "bpmn:InclusiveGateway": "Some of",
-  "bpmn:EventBasedGateway": "Whichever comes first", "bpmn:BoundaryEvent": "While there", "bpmn:IntermediateCatchEvent": "Wait for",
-  "bpmn:IntermediateThrowEvent": "Event", "bpmn:AdHocSubProcess": "Any of", "bpmn:Transaction": "Part", "bpmn:Task": "Step",
-};
-
 const isNode = (element) => !/SequenceFlow|DataObject|DataStore/.test(element.$type);
 
 function inOrder(container) {
@@ -45,7 +36,7 @@ function stateOf(id, state) {
 }
 
 function row(node, state) {
-  const kind = words()[`kind_${node.$type.slice(5)}`] ?? KINDS[node.$type] ?? node.$type.slice(5);
+  const kind = words()[`kind_${node.$type.slice(5)}`] ?? node.$type.slice(5);
   const label = node.name ? `${node.name} (${kind})` : kind;
   const where = stateOf(node.id, state);
   const item = make("li", {}, make("button", { type: "button", "data-show-element": node.id }, label), where ? ` – ${where}` : "");
