@@ -140,9 +140,9 @@ def diagram(work, instance_id: str) -> dict[str, Any]:
 
 
 def standing(work, definition_id: str) -> dict[str, int]:
-    """element -> how many tokens of running cases of this version are there now."""
+    """element -> how many running cases of this version stand there now, each once however many tokens it has there."""
     rows = work.execute(
-        select(token.c.element_id, func.count())
+        select(token.c.element_id, func.count(token.c.instance_id.distinct()))
         .join(instance, instance.c.id == token.c.instance_id)
         .where(instance.c.definition_id == definition_id, instance.c.state.in_(("active", "suspended")))
         .where(token.c.state != "ready")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
-from engine import batches, history, people, repository, runtime, tasks
+from engine import batches, cases, history, people, repository, runtime, tasks
 from engine.bpmn import timers
 from engine.errors import Conflict, Invalid
 from engine.schema import candidate, event, incident, instance, job, subscription, task
@@ -438,3 +438,15 @@ def test_a_cycle_goes_on_at_its_first_moment_that_has_not_passed(left, every, ho
     else:
         at, memo = found
         assert (at.isoformat(), memo) == (due, {"left": then, "every": every})
+
+
+def test_a_case_stands_once_where_it_has_several_tokens(room):
+    many = (
+        '<bpmn:multiInstanceLoopCharacteristics><bpmn:extensionElements><zeebe:loopCharacteristics inputCollection="=[1, 2, 3]" '
+        'inputElement="one"/></bpmn:extensionElements></bpmn:multiInstanceLoopCharacteristics>'
+    )
+    room.deploy(small=model(path(task_of("vote", more=many), ids=("vote",))))
+    room.start()
+    room.start()
+    with room.platform.read(people.SYSTEM) as work:
+        assert cases.standing(work, repository.latest(work, "small")["id"]) == {"vote": 2}
