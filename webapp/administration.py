@@ -395,7 +395,7 @@ def publish():
     said = {name: request.form.get(name, "").strip() for name in ("kind", "name", "key", "variables", "minutes")}
     if not said["name"]:
         raise Invalid("Give the name of the message.")
-    variables, minutes = _json(said["variables"]), _minutes(said["minutes"])
+    variables, minutes = variables_of(said["variables"]), _minutes(said["minutes"])
     with doing(once=True) as work:
         access.require(work, "publish", "platform", None)
         ids = work.answered if work.answered is not None else work.answer(_sent(work, said, variables, minutes))
@@ -411,7 +411,8 @@ def _sent(work, said: dict[str, str], variables: dict, minutes: int) -> list[str
     return sent["correlated"]
 
 
-def _json(text: str) -> dict[str, Any]:
+def variables_of(text: str) -> dict[str, Any]:
+    """Variables as a person writes them down: a JSON object, none when it is empty. Raises Invalid."""
     try:
         read = json.loads(text or "{}")
     except ValueError as error:

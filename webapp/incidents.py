@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from engine import access, cases, people, runtime
 from engine.errors import Refused
 from webapp import render, session
+from webapp.administration import variables_of
 from webapp.session import doing, reading
 
 pages = Blueprint("incidents", __name__)
@@ -30,8 +31,9 @@ def listed():
 
 @pages.post("/incidents/<incident_id>/resolve")
 def resolve(incident_id: str):
+    variables = variables_of(request.form.get("variables", "").strip())
     with doing() as work:
-        runtime.resolve(work, incident_id, request.form.get("action", ""), request.form.get("reason", ""))
+        runtime.resolve(work, incident_id, request.form.get("action", ""), request.form.get("reason", ""), variables)
     flash(_("The incident was settled."), "done")
     return redirect(session.back_url(url_for("incidents.listed")), 303)
 

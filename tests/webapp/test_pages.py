@@ -11,6 +11,7 @@ from lxml import html
 
 from engine import cases, people, repository, runtime, tasks
 from engine.errors import NotFound
+from tests.engine.small import flow, model
 from tests.webapp import visitor
 from tests.webapp.visitor import KEY, LEAVE, PASSWORD, Visitor, pick
 from webapp import create_app
@@ -627,6 +628,22 @@ def test_a_version_is_retired_with_a_reason(app, demo):
     assert alex.follow(missing).told == ["Please say why."]
     page = alex.follow(alex.post(f"/definitions/{definition}/retire", {"reason": "Nobody goes on leave any more."}))
     assert "Retired" in page.one(".bd-head-end").text_content()
+
+
+def test_what_an_incident_stopped_may_go_on_with_what_it_would_have_brought(app, demo):
+    body = '<bpmn:startEvent id="s" name="s"/><bpmn:exclusiveGateway id="g" name="Enough?"/><bpmn:endEvent id="e" name="e"/>'
+    with demo.work(people.SYSTEM) as work:
+        repository.deploy(work, {"odd.bpmn": model(body + flow("s", "g") + flow("g", "e", "=amount > 5"), key="odd")})
+        case = runtime.start_by(work, repository.latest(work, "odd"), "s", {"amount": 1})["id"]
+    ada = Visitor(app, "ada")
+    page = ada.get(f"/cases/{case}?tab=technical")
+    form = next(one for one in page.tree.iter("form") if "/resolve" in one.get("action", ""))
+    said = {"action": "skip", "reason": "It was seven.", "variables": "seven"}
+    assert "JSON object" in ada.follow(ada.post(form.get("action"), said)).told[-1]
+    ada.post(form.get("action"), said | {"variables": '{"amount": 7}'})
+    with demo.read(people.SYSTEM) as work:
+        assert runtime.load(work, case).execution.variables()["amount"] == 7
+        assert runtime.load(work, case).row["state"] == "completed"
 
 
 def test_an_incident_is_shown_and_settled_with_a_reason(app, demo, case):
